@@ -1,0 +1,89 @@
+"""Named recipes: `paper` (the paper's numbers), `one_gpu` (an afternoon on one GPU), `demo` (minutes on two cores).
+
+dsmath demo                                     # the demo preset, about 7 minutes on 2 cores
+dsmath corpus --preset one_gpu --crawl ... --set ranking.token_budget=2000000000
+"""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from .schema import Recipe
+
+
+class RecipeError(ValueError):
+    """A preset or an override that does not exist or does not fit; the message names it."""
+
+
+_DEMO: dict[str, dict[str, Any]] = {
+    "seeds": {"num_positives": 5_000, "num_negatives": 5_000},
+    "classifier": {"dim": 64, "num_buckets": 200_000},
+    "ranking": {"token_budget": 2_000_000},
+    "tokenizer": {"vocab_size": 512, "max_training_bytes": 5_000_000},
+    "model": {"hidden_size": 64, "intermediate_size": 160, "num_layers": 2, "num_heads": 4,
+              "initializer_range": 0.1, "max_positions": 256},
+    "pretrain": {"num_tokens": 1_600_000, "batch_tokens": 1024, "context_tokens": 64, "peak_learning_rate": 3e-3,
+                 "warmup_steps": 20, "micro_batch_sequences": 16, "save_steps": 200},
+    "sft": {"num_steps": 100, "batch_examples": 32, "max_examples": 200, "context_tokens": 128,
+            "learning_rate": 1e-3, "weight_decay": 0.0, "micro_batch_examples": 32, "save_steps": 50},
+    "reward_model": {"learning_rate": 1e-3, "num_questions": 200, "samples_per_question": 4, "batch_examples": 64},
+    "rl": {"learning_rate": 5e-4, "group_size": 8, "batch_completions": 256, "max_completion_tokens": 40,
+           "num_steps": 80, "micro_batch_completions": 256, "save_steps": 10},
+    "evaluation": {"num_samples": 8, "max_completion_tokens": 40, "max_problems": 500, "max_sampled_problems": 200},
+}  # fmt: skip
+
+_ONE_GPU: dict[str, dict[str, Any]] = {
+    "seeds": {"num_positives": 50_000, "num_negatives": 50_000},
+    "ranking": {"token_budget": 1_000_000_000},
+    "tokenizer": {"vocab_size": 32_000},
+    "model": {"hidden_size": 768, "intermediate_size": 2048, "num_layers": 12, "num_heads": 12},
+    "pretrain": {"num_tokens": 1_000_000_000, "batch_tokens": 262_144, "warmup_steps": 200},
+    "sft": {"batch_examples": 64, "max_examples": 50_000},
+    "reward_model": {"num_questions": 7_000, "batch_examples": 64},
+    "rl": {"group_size": 16, "batch_completions": 256, "max_completion_tokens": 512},
+    "evaluation": {"num_samples": 16, "max_completion_tokens": 512, "max_sampled_problems": 500},
+}
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {"demo": _DEMO, "one_gpu": _ONE_GPU, "paper": {}}
+
+
+def load_recipe(preset: str = "paper", overrides: list[str] | None = None, seed: int = 0) -> Recipe:
+    """The recipe of a preset with `section.field=value` overrides.
+
+    Values are parsed by the field's type ("0.2", "true", "[1, 2]"). Raises RecipeError for an unknown preset, section
+    or field and for a value that does not fit.
+    """
+    if preset not in PRESETS:
+        raise RecipeError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
+    values: dict[str, Any] = {name: dict(section) for name, section in PRESETS[preset].items()}
+    values |= {"preset": preset, "seed": seed}
+    for override in overrides or []:
+        _apply(values, override)
+    try:
+        return Recipe.model_validate(values, strict=False)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise RecipeError(f"{where}: {problem['msg']} (got {problem.get('input')!r})") from error
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    name, equals, value = override.partition("=")
+    section, dot, field = name.strip().partition(".")
+    if not equals:
+        raise RecipeError(f"--set {override!r}: write section.field=value")
+    if not dot:
+        if section != "seed":
+            raise RecipeError(f"--set {override!r}: write section.field=value")
+        values["seed"] = value
+        return
+    sections = Recipe.model_fields
+    if section not in sections or section in ("preset", "seed"):
+        known = ", ".join(s for s in sections if s not in ("preset", "seed"))
+        raise RecipeError(f"--set {override!r}: no section {section!r}; sections are {known}")
+    fields = sections[section].annotation.model_fields  # type: ignore[union-attr]
+    if field not in fields:
+        raise RecipeError(
+            f"--set {override!r}: section {section} has no field {field!r}; fields are {', '.join(fields)}"
+        )
+    values.setdefault(section, {})[field] = value
