@@ -1,0 +1,46 @@
+# Every target makes .venv first when it is missing. `make demo` and `make test` are all a newcomer needs.
+PYTHON ?= python3
+BIN := .venv/bin
+OUT ?= runs/demo
+export DAGSTER_HOME := $(CURDIR)/.dagster_home
+export DAGSTER_DG_UPDATE_CHECK_ENABLED := 0
+
+.PHONY: install demo test check checks ui bench clean
+
+install: .venv/installed            ## create .venv with the pinned environment
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: .venv/installed               ## the whole pipeline on the generated mini web (resumes where it was)
+	$(BIN)/dsmath demo --out $(OUT)
+
+test: .venv/installed               ## everything CI runs
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+check: .venv/installed              ## the fast gate: lint, types, import contracts, fast tests
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -m "not slow" -n 2
+
+checks: .venv/installed             ## every asset check on the demo's store
+	$(BIN)/dsmath checks --root $(OUT)
+
+$(DAGSTER_HOME)/dagster.yaml: deploy/dagster.yaml
+	mkdir -p $(DAGSTER_HOME) && cp $< $@
+
+ui: .venv/installed $(DAGSTER_HOME)/dagster.yaml   ## Dagster on http://127.0.0.1:3000
+	$(BIN)/dagster dev --host 127.0.0.1 --port 3000 --workspace workspace.yaml
+
+bench: .venv/installed              ## side-by-side speed measurements, written to benchmarks/results/
+	$(BIN)/pytest benchmarks -q --benchmark-only
+
+clean:                              ## remove what runs have written (not .venv)
+	rm -rf runs .dagster_home build dist
