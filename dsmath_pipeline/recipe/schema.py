@@ -40,10 +40,20 @@ class DedupSettings(Section):
     min_text_chars: int = setting(
         200, "shorter texts are dropped, characters", OURS + "empty texts score 0.5 and flood the ranking", ge=0
     )
-    ngram_words: int = setting(5, "shingle length for MinHash, words or CJK characters", OURS + "FineWeb's choice")
+    ngram_words: int = setting(
+        5, "shingle length for MinHash, words or CJK characters", OURS + "FineWeb's choice", ge=1
+    )
     num_bands: int = setting(14, "LSH bands", OURS + "FineWeb's choice; about 0.72 Jaccard with 8 rows", ge=1)
     num_rows: int = setting(8, "hashes in a band", OURS + "FineWeb's choice", ge=1)
-    min_jaccard: float = setting(0.7, "candidate pairs below this exact Jaccard are not merged", OURS + "verified")
+    min_jaccard: float = setting(
+        0.7, "candidate pairs below this exact Jaccard are not merged, 0-1", OURS + "the LSH curve's middle", gt=0, le=1
+    )
+    max_bucket_pairs: int = setting(
+        256, "earlier members of an LSH bucket a page is compared with", OURS + "bounds boilerplate buckets", ge=1
+    )
+    num_sampled_drops: int = setting(
+        50, "dropped pages stored for reading, for each reason", OURS + "enough to judge a rule by eye", ge=0
+    )
 
 
 class SeedSettings(Section):

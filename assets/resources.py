@@ -1,0 +1,100 @@
+"""The one resource of the code location: where the run lies, which recipe and which inputs it uses.
+
+Everything can be set from the environment:
+
+    DSMATH_ROOT         folder of the artifacts (default: runs/dagster in the checkout)
+    DSMATH_PRESET       recipe preset (default: demo)
+    DSMATH_CRAWL        WARC files or folders, separated by ":"; unset: the generated mini web
+    DSMATH_SEED         seed file; DSMATH_BENCHMARKS  benchmark folder; DSMATH_ANNOTATIONS  label file or "auto"
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field, create_model
+
+from dsmath_pipeline.recipe.presets import load_recipe
+from dsmath_pipeline.recipe.schema import Recipe, Section
+from dsmath_pipeline.stages import Inputs, Run
+
+CHECKOUT = Path(__file__).parent.parent
+
+
+class Pipeline(dg.ConfigurableResource):
+    """Root folder, preset and inputs of the run."""
+
+    root: str = Field(description="folder of the artifacts")
+    preset: str = Field(description="recipe preset: demo, small_crawl, one_gpu or paper")
+    crawl: list[str] = Field(default=[], description="WARC files or folders; empty: the generated mini web")
+    seed_file: str = Field(default="", description="seed texts (JSONL: url, text, date)")
+    benchmarks: str = Field(default="", description="folder of benchmark JSONL files")
+    annotations: str = Field(default="auto", description="label file (JSONL), or auto for the rule-based annotator")
+    workers: int = Field(default=0, description="worker processes; 0: one per core")
+
+    def run(
+        self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+        sections: Mapping[str, dg.Config] | None = None, force: bool = False,
+    ) -> Run:  # fmt: skip
+        """The library's view of this run; `sections` are the launchpad's values of single recipe sections."""
+        recipe = with_sections(load_recipe(self.preset), sections or {})
+        return Run(Path(self.root), recipe, self.inputs(), self.workers, ContextProgress(context), force)
+
+    def inputs(self) -> Inputs:
+        return Inputs(tuple(self.crawl), self.seed_file, self.benchmarks, self.annotations)
+
+
+class ContextProgress:
+    """`progress.Progress` as log lines of a Dagster step, one every `step_share` of the work."""
+
+    def __init__(self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, step_share: float = 0.2):
+        self._log = context.log
+        self._share = step_share
+        self._last: dict[str, float] = {}
+
+    def update(self, what: str, done: int, total: int | None = None, note: str = "") -> None:
+        if total is None:
+            return
+        share = done / max(total, 1)
+        if share < 1 and share - self._last.get(what, -1.0) < self._share:
+            return
+        self._last[what] = share
+        self._log.info(f"{what}: {done}/{total} {note}".rstrip())
+
+    def log(self, message: str) -> None:
+        self._log.info(message)
+
+
+def with_sections(recipe: Recipe, sections: Mapping[str, dg.Config]) -> Recipe:
+    """The recipe with some sections replaced by run config; values are validated by the section's own limits."""
+    current = recipe.model_dump()
+    return Recipe.model_validate(current | {name: config.model_dump() for name, config in sections.items()})
+
+
+def section_config(section: Section) -> type[dg.Config]:
+    """A run-config class with the fields, defaults and descriptions of a recipe section."""
+    fields = {
+        name: (field.annotation, Field(getattr(section, name), description=_describe(field)))
+        for name, field in type(section).model_fields.items()
+    }
+    name = type(section).__name__.replace("Settings", "Config")
+    return create_model(name, __base__=dg.Config, **fields)  # type: ignore[call-overload]
+
+
+def _describe(field: object) -> str:
+    extra = getattr(field, "json_schema_extra", None) or {}
+    return f"{getattr(field, 'description', '')} [{extra.get('source', '')}]"
+
+
+def pipeline_from_environment() -> Pipeline:
+    """The resource with every value taken from the environment or its default."""
+    env = os.environ.get
+    return Pipeline(
+        root=env("DSMATH_ROOT", str(CHECKOUT / "runs" / "dagster")),
+        preset=env("DSMATH_PRESET", "demo"),
+        crawl=[path for path in env("DSMATH_CRAWL", "").split(os.pathsep) if path],
+        seed_file=env("DSMATH_SEED", ""),
+        benchmarks=env("DSMATH_BENCHMARKS", ""),
+        annotations=env("DSMATH_ANNOTATIONS", "auto"),
+    )

@@ -1,0 +1,65 @@
+"""One stage of the pipeline as one software-defined asset.
+
+Every asset of this code location has the same body: take the run with the launchpad's settings, call one function of
+`dsmath_pipeline.stages` (training: in a child process through Dagster Pipes), report what it made.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+from pydantic import create_model
+
+from assets.metadata import materialized
+from assets.resources import CHECKOUT, Pipeline, section_config
+from dsmath_pipeline import stages, storage
+from dsmath_pipeline.recipe.schema import Recipe
+from dsmath_pipeline.stages import Run
+from dsmath_pipeline.storage import Manifest
+
+Show = Callable[[Run, Manifest], dict[str, Any]]
+"""Returns `picture` (SVG) and/or `table` (rows) for the asset's page."""
+
+FORCE_TAG = "dsmath/force"
+"""A run with this tag set to "true" makes its artifacts again although they are current."""
+
+
+def stage_asset(
+    recipe: Recipe, key: str, *, group: str, kinds: set[str], description: str, deps: Sequence[str] = (), show: Show,
+    stage: str = "", arguments: tuple = (), sections: Sequence[str] = (), schema: pa.Schema | None = None,
+    in_child: bool = False, owner: str = "team:corpus",
+) -> dg.AssetsDefinition:  # fmt: skip
+    """The asset `key` ("iteration_1/scores"), made by `stages.<stage>(run, *arguments)`.
+
+    `sections` are the recipe sections that its run config offers, with the preset's values as defaults. `in_child`
+    runs the stage in a process of its own: a training run may die or be killed without taking Dagster along, and
+    goes on from its checkpoint.
+    """
+    path = key.split("/")
+    stage = stage or path[-1]
+    settings = {name: section_config(getattr(recipe, name)) for name in sections}
+    Config = create_model(  # type: ignore[call-overload]
+        "_".join(path) + "_config", __base__=dg.Config,
+        **{name: (config, config()) for name, config in settings.items()},
+    )  # fmt: skip
+
+    def body(context: dg.AssetExecutionContext, config: Config, pipeline: Pipeline) -> dg.MaterializeResult:  # type: ignore[valid-type]
+        force = context.run.tags.get(FORCE_TAG) == "true"
+        run = pipeline.run(context, {name: getattr(config, name) for name in sections}, force)
+        if in_child:
+            dg.PipesSubprocessClient(cwd=str(CHECKOUT)).run(
+                context=context, extras=run.to_json(),
+                command=[sys.executable, "-m", "assets.child", stage, *map(str, arguments)],
+            )  # fmt: skip
+            manifest = storage.read_manifest(run.folder(*path))
+        else:
+            manifest = getattr(stages, stage)(run, *arguments)
+        return materialized(manifest, str(run.folder(*path)), schema, **show(run, manifest))
+
+    return dg.asset(
+        key=path, group_name=group, kinds=kinds, owners=[owner], description=description,
+        deps=[dg.AssetKey(dep.split("/")) for dep in deps],
+        retry_policy=dg.RetryPolicy(max_retries=1) if in_child else None,
+    )(body)  # fmt: skip

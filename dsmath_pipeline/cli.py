@@ -1,0 +1,320 @@
+"""The `dsmath` command: every stage without Dagster.
+
+Exit codes: 0 done, 1 bad input or a failed check, 2 bad usage, 130 interrupted (start the same command again: finished
+work is kept). Set DSMATH_DEBUG=1 for tracebacks.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .compute import ShardError
+from .console import Bars, print_table
+from .recipe.presets import PRESETS, RecipeError, load_recipe
+from .recipe.schema import Recipe
+from .storage import ArtifactError, folder, read_manifest
+
+INPUT_ERRORS = (ArtifactError, ShardError, OSError, ValueError)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point. Exits with the codes of the module's docstring."""
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    try:
+        status = args.function(args)
+    except RecipeError as error:
+        parser.error(str(error))
+    except KeyboardInterrupt:
+        print("dsmath: interrupted; the same command goes on where this one was", file=sys.stderr)
+        status = 130
+    except INPUT_ERRORS as error:
+        if os.environ.get("DSMATH_DEBUG"):
+            raise
+        print(f"dsmath: error: {error}", file=sys.stderr)
+        status = 1
+    sys.exit(status or 0)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(prog="dsmath", description="The open, runnable DeepSeekMath pipeline.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_demo(commands)
+    add_corpus(commands)
+    add_extract(commands)
+    add_score(commands)
+    add_train(commands)
+    add_evaluate(commands)
+    add_grade(commands)
+    add_checks(commands)
+    add_doctor(commands)
+    return parser
+
+
+def command(commands, name: str, function: Callable, help: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=help, description=help)
+    parser.set_defaults(function=function)
+    return parser
+
+
+def add_recipe_options(parser: argparse.ArgumentParser, preset: str) -> None:
+    parser.add_argument("--preset", default=preset, choices=list(PRESETS), help=f"recipe preset (default: {preset})")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.FIELD=VALUE", dest="overrides",
+        help="override one setting; may be repeated. `--set seed=1` changes every random choice",
+    )  # fmt: skip
+    parser.add_argument("--workers", type=int, default=0, help="worker processes (default: one per core)")
+
+
+def recipe_of(args: argparse.Namespace) -> Recipe:
+    return load_recipe(args.preset, args.overrides)
+
+
+# dsmath demo ---------------------------------------------------------------------------------------------------------
+
+
+def add_demo(commands) -> None:
+    parser = command(commands, "demo", demo, "run the whole pipeline on a generated mini web; resumes where it was")
+    parser.add_argument("--out", type=folder, default="runs/demo", help="folder of the run (default: runs/demo)")
+    add_recipe_options(parser, "demo")
+
+
+def demo(args: argparse.Namespace) -> None:
+    from .demo.run import run_demo
+    from .reporting.tables import accuracy_table, iterations_table
+    from .stages import Run
+
+    with Bars() as progress:
+        run = Run(args.out, recipe_of(args), workers=args.workers, progress=progress)
+        report = run_demo(run)
+    print_table("Iterations", iterations_table(run.root, run.folder("truth")))
+    print_table("Accuracy on held-out problems", accuracy_table(run.root))
+    print(f"Report: {Path(str(report)).resolve()}")
+
+
+# dsmath corpus -------------------------------------------------------------------------------------------------------
+
+
+def add_corpus(commands) -> None:
+    parser = command(commands, "corpus", corpus, "build a mathematics corpus from your own WARC files and seed")
+    parser.add_argument("--crawl", nargs="+", required=True, metavar="PATH", help="WARC files or folders of them")
+    parser.add_argument("--seed", required=True, metavar="FILE", help="seed texts, JSONL with url, text, date")
+    parser.add_argument("--benchmarks", required=True, metavar="DIR", help="benchmark JSONL files, for decontamination")
+    parser.add_argument("--out", required=True, type=folder, metavar="DIR", help="where everything is written")
+    parser.add_argument("--annotations", default="auto", metavar="FILE|auto", help="URL-prefix labels (default: auto)")
+    parser.add_argument("--token-budget", type=int, metavar="N", help="tokens to collect, at most")
+    add_recipe_options(parser, "small_crawl")
+
+
+def corpus(args: argparse.Namespace) -> None:
+    from .corpus_run import build_corpus
+    from .reporting.tables import iterations_table
+    from .stages import Inputs, Run
+
+    if args.token_budget is not None:
+        args.overrides.append(f"ranking.token_budget={args.token_budget}")
+    inputs = Inputs(tuple(args.crawl), args.seed, args.benchmarks, args.annotations)
+    with Bars() as progress:
+        run = Run(args.out, recipe_of(args), inputs, args.workers, progress)
+        report = build_corpus(run)
+    print_table("Iterations", iterations_table(run.root, None))
+    print(f"Corpus: {run.folder('math_corpus')} ({report['math_corpus']['num_documents']:,} documents)")
+
+
+# dsmath extract, score, grade ----------------------------------------------------------------------------------------
+
+
+def add_extract(commands) -> None:
+    parser = command(commands, "extract", extract, "WARC or HTML files to text with formulas")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="WARC or HTML files (.gz or not) or folders of them")
+    parser.add_argument("--out", required=True, type=folder, metavar="FILE.parquet")
+    add_recipe_options(parser, "paper")
+
+
+def extract(args: argparse.Namespace) -> None:
+    from .corpus.pages import extract_to_file
+
+    with Bars() as progress:
+        counts = extract_to_file(args.inputs, args.out, recipe_of(args).extract, workers=args.workers, progress=progress)
+    print_table("Extraction", [{"figure": name, "value": str(value)} for name, value in counts.items()])
+
+
+def add_score(commands) -> None:
+    parser = command(commands, "score", score, "score documents with a trained classifier")
+    parser.add_argument("--classifier", required=True, type=folder, metavar="PATH", help="classifier folder or model.bin")
+    parser.add_argument("--input", required=True, nargs="+", metavar="PARQUET", help="files or folders with a text column")
+    parser.add_argument("--out", required=True, type=folder, metavar="PARQUET")
+
+
+def score(args: argparse.Namespace) -> None:
+    from .corpus.scoring import score_file
+
+    with Bars() as progress:
+        num_rows = score_file(args.classifier, [folder(path) for path in args.input], args.out, progress=progress)
+    print(f"{num_rows:,} documents scored: {args.out}")
+
+
+def add_grade(commands) -> None:
+    parser = command(commands, "grade", grade, "grade solutions against reference answers")
+    parser.add_argument("--input", required=True, type=folder, metavar="FILE.jsonl", help="rows {reference, solution}")
+    parser.add_argument("--out", required=True, type=folder, metavar="FILE.jsonl", help="the rows with answer and grade")
+
+
+def grade(args: argparse.Namespace) -> int:
+    from .grading.equality import grade_file
+
+    with Bars() as progress:
+        counts = grade_file(args.input, args.out, progress)
+    print_table("Grades", [{"figure": name, "value": str(value)} for name, value in counts.items()])
+    return 1 if counts.get("errors") else 0
+
+
+# dsmath train, evaluate ----------------------------------------------------------------------------------------------
+
+
+def add_train(commands) -> None:
+    parser = commands.add_parser("train", help="train a model", description="Train a model.")
+    kinds = parser.add_subparsers(required=True, metavar="pretrain|sft|reward|rl")
+    pretrain = command(kinds, "pretrain", train_pretrain, "train a base model on a corpus")
+    pretrain.add_argument("--corpus", nargs="+", required=True, metavar="DIR", type=folder, help="Parquet with a text column")
+    pretrain.add_argument("--tokenizer", type=folder, metavar="DIR", help="tokenizer folder (default: train one)")
+    pretrain.add_argument("--init", type=folder, metavar="DIR", help="go on from this model (default: from scratch)")
+    sft = command(kinds, "sft", train_sft, "fine-tune on problems with solutions")
+    reward = command(kinds, "reward", train_reward, "train an outcome reward model")
+    rl = command(kinds, "rl", train_rl, "train with GRPO")
+    for kind in (sft, reward, rl):
+        kind.add_argument("--problems", required=True, type=folder, metavar="PATH", help="Parquet or JSONL of problems")
+    sft.add_argument("--base", required=True, type=folder, metavar="DIR", help="base model")
+    reward.add_argument("--base", required=True, type=folder, metavar="DIR", help="model that the reward model starts from")
+    reward.add_argument("--sft", required=True, type=folder, metavar="DIR", help="model that samples solutions")
+    rl.add_argument("--sft", required=True, type=folder, metavar="DIR", help="policy to start from, and reference")
+    rl.add_argument("--reward", type=folder, metavar="DIR", help="reward model (default: rule reward alone)")
+    for kind in (pretrain, sft, reward, rl):
+        kind.add_argument("--out", required=True, type=folder, metavar="DIR", help="folder of the model")
+        add_recipe_options(kind, "one_gpu")
+
+
+def train_pretrain(args: argparse.Namespace) -> None:
+    from .tokens.packing import pack_tokens
+    from .tokens.tokenizer import train_tokenizer
+    from .training.pretrain import pretrain
+
+    recipe = recipe_of(args)
+    with Bars() as progress:
+        tokenizer = args.tokenizer
+        if tokenizer is None:
+            tokenizer = args.out / "tokenizer"
+            train_tokenizer(args.corpus, tokenizer, recipe.tokenizer, progress=progress)
+        tokens = args.out / "tokens"
+        pack_tokens({"corpus": args.corpus}, tokenizer, tokens, recipe.mixture, recipe.pretrain, recipe.seed, progress=progress)
+        manifest = pretrain(
+            tokens, tokenizer, args.out / "model", recipe.model, recipe.pretrain, recipe.seed, init=args.init, progress=progress
+        )
+    _print_training(manifest, args.out / "model")
+
+
+def train_sft(args: argparse.Namespace) -> None:
+    from .training.sft import finetune
+
+    recipe = recipe_of(args)
+    with Bars() as progress:
+        manifest = finetune(args.base, args.problems, args.out, recipe.sft, recipe.seed, progress=progress)
+    _print_training(manifest, args.out)
+
+
+def train_reward(args: argparse.Namespace) -> None:
+    from .rl.reward_model import train_reward_model
+
+    recipe = recipe_of(args)
+    with Bars() as progress:
+        manifest = train_reward_model(
+            args.sft, args.base, args.problems, args.out, recipe.reward_model, recipe.rl, recipe.seed, progress=progress
+        )
+    _print_training(manifest, args.out)
+
+
+def train_rl(args: argparse.Namespace) -> None:
+    from .rl.trainer import train_grpo
+
+    recipe = recipe_of(args)
+    with Bars() as progress:
+        manifest = train_grpo(
+            args.sft, args.reward, args.problems, args.out, recipe.rl, recipe.seed, progress=progress
+        )
+    _print_training(manifest, args.out)
+
+
+def _print_training(manifest, path) -> None:
+    figures = {name: value for name, value in manifest.counts.items() if isinstance(value, (int, float, str))}
+    print_table(f"Model: {path}", [{"figure": name, "value": value} for name, value in figures.items()])
+
+
+def add_evaluate(commands) -> None:
+    parser = command(commands, "evaluate", evaluate, "accuracy, Maj@K and Pass@K of a model on benchmarks")
+    parser.add_argument("--model", required=True, type=folder, metavar="DIR")
+    parser.add_argument("--benchmark", required=True, nargs="+", metavar="NAME")
+    parser.add_argument("--data", required=True, type=folder, metavar="DIR", help="folder of the benchmarks' files")
+    parser.add_argument("--method", default="cot", choices=["cot", "pot", "tool"])
+    parser.add_argument("--out", required=True, type=folder, metavar="DIR")
+    add_recipe_options(parser, "one_gpu")
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    from .evaluation.harness import evaluate_model
+
+    recipe = recipe_of(args)
+    with Bars() as progress:
+        manifest = evaluate_model(
+            args.model, args.benchmark, args.data, args.out, recipe.evaluation, args.method, recipe.seed, progress=progress
+        )
+    _print_training(manifest, args.out)
+
+
+# dsmath checks, doctor -----------------------------------------------------------------------------------------------
+
+
+def add_checks(commands) -> None:
+    parser = command(commands, "checks", checks, "run every asset check on a run's artifacts")
+    parser.add_argument("--root", type=folder, default="runs/demo", help="folder of the run (default: runs/demo)")
+    parser.add_argument("--fail-on", default="error", choices=["error", "warn"], help="what counts as failure")
+    parser.add_argument("--benchmarks", default="", metavar="DIR", help="benchmark folder, if the run used its own")
+    add_recipe_options(parser, "demo")
+
+
+def checks(args: argparse.Namespace) -> int:
+    from .checks import checks as all_checks
+    from .stages import Inputs, Run
+
+    recipe = recipe_of(args)
+    run = Run(args.root, recipe, Inputs(benchmarks=args.benchmarks), args.workers)
+    rows, failed = [], 0
+    for check in all_checks(recipe.iteration.max_iterations):
+        try:
+            outcome = check.run(run)
+            state, message = ("passed" if outcome.passed else check.severity), outcome.message
+        except ArtifactError as error:
+            state, message = "missing", str(error)
+        failed += state in ("error", "missing") or (state == "warn" and args.fail_on == "warn")
+        rows.append({"artifact": check.artifact, "check": check.name, "result": state, "message": message})
+    print_table(f"Asset checks of {args.root}", rows)
+    print(f"{len(rows) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def add_doctor(commands) -> None:
+    command(commands, "doctor", doctor, "what is installed, what is missing, and what each missing part costs")
+
+
+def doctor(args: argparse.Namespace) -> int:
+    from .doctor import examine
+
+    rows = examine()
+    print_table("dsmath doctor", [{"part": r.part, "state": r.state, "what it means": r.meaning} for r in rows])
+    return 1 if any(r.is_required and r.state == "missing" for r in rows) else 0
+
+
+if __name__ == "__main__":
+    main()

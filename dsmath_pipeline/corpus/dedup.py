@@ -1,0 +1,257 @@
+"""Drop short texts, repeated URLs and exact repetitions of a text over the whole crawl.
+
+Section 2.1: Common Crawl "after URL-based deduplication"; near-duplicates are removed on the collected set
+(`corpus/final.py`), because near-dedup over a whole crawl keeps the worse pages (FineWeb). Order: a text that is too
+short goes first, so that an empty newer copy never displaces a full page; then of each URL the newest page stays; then
+of each text the newest page stays. Ties go to the smallest page id.
+
+Reads and writes `records.DOCUMENT_SCHEMA`, one output shard for each input shard with the same name. Beside them
+`dropped/sample.jsonl`: some dropped pages of every reason (id, url, drop_reason, kept_id, num_chars, text excerpt);
+JSON lines, so that nothing that reads the folder's Parquet files ever takes a dropped page for a kept one.
+
+The key columns (16 bytes of URL hash and of text hash, date, id) go through DuckDB, which spills to disk; texts are
+read twice, shard by shard, and never shuffled.
+"""
+
+import functools
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pyarrow as pa
+
+from .. import storage
+from ..compute import map_shards
+from ..progress import SILENT, Progress
+from ..recipe.schema import DedupSettings
+from ..records import DOCUMENT_SCHEMA
+from ..storage import Folder, Manifest
+from ..text import TEXT_VERSION, text_hash
+
+DEDUP_VERSION = f"1/text {TEXT_VERSION}"
+"""Version of the rules below. 1 (2026-11): first version."""
+
+TOO_SHORT, DUPLICATE_URL, DUPLICATE_TEXT = "too_short", "duplicate_url", "duplicate_text"
+DROP_REASONS = (TOO_SHORT, DUPLICATE_URL, DUPLICATE_TEXT)
+EXCERPT_CHARS = 400
+
+_TRACKING = frozenset(
+    "gclid gclsrc dclid gbraid wbraid fbclid msclkid yclid twclid ttclid igshid mc_cid mc_eid mkt_tok vero_id oly_enc_id "
+    "oly_anon_id _ga _gl _hsenc _hsmi __s s_cid spm wt_mc icid".split()
+)
+_SESSION = frozenset("phpsessid jsessionid sessionid session_id aspsessionid cfid cftoken".split())
+_MAYBE_SESSION = frozenset("sid s zenid oscsid".split())
+_SESSION_VALUE = re.compile(r"[0-9a-fA-F]{16,}")
+_PATH_SESSION = re.compile(r";jsessionid=[^/?#]*|/\([A-Za-z]\([0-9a-zA-Z]{20,}\)\)", re.IGNORECASE)
+_ESCAPE = re.compile(r"%[0-9a-fA-F]{2}")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def normalise_url(url: str) -> str:
+    """The same string for addresses that serve the same page; only for comparison, it has no scheme.
+
+    Left out: scheme, `www.`, default port, user name, fragment (but not `#!`, which selects content), session ids,
+    tracking parameters (utm_*, gclid, fbclid, ...), a trailing slash. Host in lower case, percent escapes in upper
+    case, parameters sorted. Path and parameter values keep their case. A string that is no URL comes back stripped.
+
+    >>> normalise_url("HTTP://www.Example.org:80/a/?utm_source=x&b=2&a=1#top")
+    'example.org/a?a=1&b=2'
+    """
+    try:
+        parts = urlsplit(url.strip())
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return url.strip()
+    if not host:
+        return url.strip()
+    if port is not None and port != _DEFAULT_PORTS.get(parts.scheme.lower()):
+        host = f"{host}:{port}"
+    path = _ESCAPE.sub(lambda m: m.group().upper(), _PATH_SESSION.sub("", parts.path)).rstrip("/")
+    query = _kept_query(parts.query)
+    fragment = f"#{parts.fragment}" if parts.fragment.startswith("!") else ""
+    return host.removeprefix("www.") + path + (f"?{query}" if query else "") + fragment
+
+
+def _kept_query(query: str) -> str:
+    if not query:
+        return ""
+    kept = []
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        lower = name.lower()
+        if lower.startswith("utm_") or lower in _TRACKING or lower in _SESSION or lower.startswith("aspsessionid"):
+            continue
+        if lower in _MAYBE_SESSION and _SESSION_VALUE.fullmatch(value):
+            continue
+        kept.append((name, value))
+    return urlencode(sorted(kept))
+
+
+def deduplicate(
+    documents: Folder,
+    out: Folder,
+    settings: DedupSettings,
+    *,
+    workers: int = 1,
+    progress: Progress = SILENT,
+    force: bool = False,
+) -> Manifest:
+    """Write the artifact `unique_documents`: of every URL and every text one page, nothing too short.
+
+    `documents` is the extraction's artifact. Counts: `num_read`, `num_kept`, `dropped` by reason; they add up. The
+    result does not depend on `workers`. Near-dedup settings are not used here and do not change the key.
+
+    Raises ArtifactError when `documents` is missing or unfinished.
+    """
+    used = settings.model_dump(include={"min_text_chars", "num_sampled_drops"})
+    with storage.stage(out, "unique_documents", DEDUP_VERSION, used, {"documents": documents}, force=force) as run:
+        if run.artifact:
+            _write_unique(documents, run.artifact, settings, workers, progress)
+    assert run.manifest is not None
+    return run.manifest
+
+
+def _write_unique(
+    documents: Folder, artifact: storage.Artifact, settings: DedupSettings, workers: int, progress: Progress
+) -> None:
+    shards = [file.stem for file in storage.parquet_files(documents)]
+    keys = artifact.path / "_keys"
+    read = functools.partial(_write_keys, documents=documents, out=keys, key=artifact.key)
+    map_shards(read, shards, workers=workers, what="dedup keys", progress=progress)
+    write_decisions(keys, shards, settings.min_text_chars)
+    write = functools.partial(
+        _write_kept, documents=documents, out=artifact.path, key=artifact.key, num_sampled=settings.num_sampled_drops
+    )
+    results = map_shards(write, shards, workers=workers, what="unique documents", progress=progress)
+    for shard, counts in zip(shards, results, strict=True):
+        artifact.add_shard(shard, counts)
+    dropped = {reason: sum(c["dropped"][reason] for c in results) for reason in DROP_REASONS}
+    artifact.counts |= {
+        "num_read": sum(c["num_read"] for c in results),
+        "num_kept": artifact.num_rows,
+        "dropped": dropped,
+    }
+    sample = [row for counts in results for row in counts["sample"]]
+    write_dropped_sample(artifact, sample, settings.num_sampled_drops)
+    storage.remove(keys)
+    progress.log(f"kept {artifact.num_rows:,} of {artifact.counts['num_read']:,} documents; dropped {dropped}")
+
+
+def write_dropped_sample(artifact: storage.Artifact, rows: Iterable[Mapping[str, Any]], num_sampled: int) -> None:
+    """Write `dropped/sample.jsonl`: of every `drop_reason` the `num_sampled` rows with the smallest ids.
+
+    Ids are hashes, so the smallest ones are a random sample that is the same in every run.
+    """
+    chosen = smallest_ids(rows, num_sampled)
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in chosen)
+    storage.write_bytes(artifact.path / "dropped" / "sample.jsonl", text.encode("utf-8", "surrogatepass"))
+
+
+def smallest_ids(rows: Iterable[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
+    """Of every `drop_reason` the `count` rows with the smallest `id`, ordered by reason and id."""
+    ordered = sorted(rows, key=lambda row: (row["drop_reason"], row["id"], row["url"]))
+    taken: dict[str, int] = {}
+    chosen = []
+    for row in ordered:
+        taken[row["drop_reason"]] = taken.get(row["drop_reason"], 0) + 1
+        if taken[row["drop_reason"]] <= count:
+            chosen.append(row)
+    return chosen
+
+
+def _write_keys(shard: str, *, documents: Folder, out: Folder, key: str) -> None:
+    if storage.finished_shard(out, shard, key):
+        return
+    table = storage.read_table(documents / f"{shard}.parquet", ["id", "url", "date", "text"])
+    texts, urls = table["text"].to_pylist(), table["url"].to_pylist()
+    keys = pa.table(
+        {
+            "shard": pa.array([shard] * len(texts), pa.string()),
+            "row": pa.array(range(len(texts)), pa.int64()),
+            "id": table["id"],
+            "date": pa.array([date or "" for date in table["date"].to_pylist()], pa.string()),
+            "num_chars": pa.array([len(text) for text in texts], pa.int64()),
+            "url_hash": pa.array([_hash(normalise_url(url)) for url in urls], pa.binary(16)),
+            "text_hash": pa.array([bytes.fromhex(text_hash(text)) for text in texts], pa.binary(16)),
+        }
+    )
+    storage.commit_shard(out, shard, key, keys, {})
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+_DECIDE = """
+with long as (select * from keys where num_chars >= $min_chars),
+urls as (
+    select *, first_value(id) over w as kept_id, row_number() over w as place from long
+    window w as (partition by url_hash order by date desc, id, shard, row)
+),
+texts as (
+    select * exclude (kept_id, place), first_value(id) over w as kept_id, row_number() over w as place
+    from urls where place = 1
+    window w as (partition by text_hash order by date desc, id, shard, row)
+)
+select shard, row, 'too_short' as reason, '' as kept_id from keys where num_chars < $min_chars
+union all select shard, row, 'duplicate_url', kept_id from urls where place > 1
+union all select shard, row, 'duplicate_text', kept_id from texts where place > 1
+order by shard, row
+"""
+
+
+def write_decisions(keys: Folder, shards: list[str], min_chars: int) -> None:
+    """Write `decisions/<shard>.parquet` (row, reason, kept_id) beside the key files: every row that is dropped."""
+    import duckdb
+    import pyarrow.dataset as ds
+
+    paths = [keys / f"{shard}.parquet" for shard in shards]
+    filesystem = getattr(keys, "fs", None)
+    source = ds.dataset([str(getattr(p, "path", p)) for p in paths], format="parquet", filesystem=filesystem)
+    with tempfile.TemporaryDirectory() as spill, duckdb.connect() as connection:
+        connection.execute(f"set temp_directory = '{Path(spill).as_posix()}'")
+        connection.register("keys", source)
+        found = connection.execute(_DECIDE, {"min_chars": min_chars}).to_arrow_table()
+    bounds = _shard_bounds(found["shard"].to_pylist())
+    for shard in shards:
+        start, end = bounds.get(shard, (0, 0))
+        storage.write_table(keys / "decisions" / f"{shard}.parquet", found.slice(start, end - start))
+
+
+def _shard_bounds(names: list[str]) -> dict[str, tuple[int, int]]:
+    bounds: dict[str, tuple[int, int]] = {}
+    for row, name in enumerate(names):
+        bounds[name] = (bounds.get(name, (row, row))[0], row + 1)
+    return bounds
+
+
+def _write_kept(shard: str, *, documents: Folder, out: Folder, key: str, num_sampled: int) -> dict[str, Any]:
+    done = storage.finished_shard(out, shard, key)
+    if done is not None:
+        return done
+    table = storage.read_table(documents / f"{shard}.parquet", DOCUMENT_SCHEMA.names)
+    decisions = storage.read_table(out / "_keys" / "decisions" / f"{shard}.parquet").to_pylist()
+    mask = [True] * table.num_rows
+    dropped = dict.fromkeys(DROP_REASONS, 0)
+    rows = []
+    ids, urls = table["id"].to_pylist(), table["url"].to_pylist()
+    for decision in decisions:
+        row, reason = decision["row"], decision["reason"]
+        mask[row] = False
+        dropped[reason] += 1
+        entry = {"id": ids[row], "url": urls[row], "drop_reason": reason, "kept_id": decision["kept_id"], "row": row}
+        rows.append(entry)
+    sample = [dropped_row(table["text"][entry["row"]].as_py(), entry) for entry in smallest_ids(rows, num_sampled)]
+    kept = table.filter(pa.array(mask, pa.bool_())).cast(DOCUMENT_SCHEMA)
+    counts = {"num_read": table.num_rows, "dropped": dropped, "sample": sample}
+    return storage.commit_shard(out, shard, key, kept, counts)
+
+
+def dropped_row(text: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the dropped sample: the entry without its row number, with length and beginning of the text."""
+    plain = {name: value for name, value in entry.items() if name != "row"}
+    return {**plain, "num_chars": len(text), "text": text[:EXCERPT_CHARS]}

@@ -1,0 +1,295 @@
+"""WARC and HTML files to the artifact "documents": one Parquet shard for each input file.
+
+Schema written: records.DOCUMENT_SCHEMA. A page is extracted once, here; every later stage reads text. Shards are named
+after their file and keyed by its content, the settings and EXTRACT_VERSION, so a killed run goes on file by file and a
+renumbered listing never covers the wrong file. It neither fetches nor filters: see commoncrawl.py and dedup.py.
+
+Paper: section 2.1, step "Common Crawl HTML pages"; domains are "web pages sharing the same base URL".
+"""
+
+import functools
+import gzip
+import hashlib
+import os
+import re
+import tempfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from selectolax.lexbor import LexborHTMLParser
+
+from .. import compute, storage
+from ..progress import SILENT, Progress
+from ..recipe.schema import ExtractSettings
+from ..records import DOCUMENT_SCHEMA, Document, Page
+from ..storage import Folder, Manifest
+from ..text import estimate_tokens
+from .encoding import decode_html
+from .extract import EXTRACT_VERSION, Dropped, extract
+from .warc import ReadReport, read_pages
+
+ARTIFACT = "documents"
+_WARC_NAME = re.compile(r"\.warc(?:\.gz)?$", re.I)
+_HTML_NAME = re.compile(r"\.x?html?(?:\.gz)?$", re.I)
+_HOST = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*://(?:[^/?#@]*@)?(\[[^\]/]*\]|[^/?#:]*)")
+_MAX_LOST_RANGES = 1000
+
+
+class InputError(ValueError):
+    """An input path that does not exist or holds nothing readable; the message names it."""
+
+
+def page_id(url: str, date: str, source: str, offset: int) -> str:
+    """32 hexadecimal digits that identify one crawled page."""
+    identity = "\0".join((url, date, source, str(offset)))
+    return hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def base_url(url: str) -> str:
+    """The domain of a URL as section 2.1 groups pages: its host, lower case, without "www.", user and port.
+
+    >>> base_url("https://WWW.Example.org:8080/a?b")
+    'example.org'
+
+    A URL without a host gives its scheme ("file:"), or "" when it has none.
+    """
+    if match := _HOST.match(url.strip()):
+        return match[1].lower().rstrip(".").removeprefix("www.")
+    scheme, colon, _ = url.partition(":")
+    return f"{scheme.lower()}:" if colon and scheme.isalnum() else ""
+
+
+def extract_files(
+    inputs: Sequence[str | Path],
+    out: Folder,
+    settings: ExtractSettings,
+    *,
+    workers: int = 0,
+    progress: Progress = SILENT,
+    force: bool = False,
+) -> Manifest:
+    """Extract the documents of WARC and HTML files (or folders of them) into the artifact folder `out`.
+
+    Counts in the manifest: num_records = num_pages + sum(skipped) + lost; num_pages = num_rows + sum(dropped). `lost`
+    counts byte ranges that could not be read; the first thousand are listed in lost_ranges as file, start, end, reason.
+    Raises InputError for an input that does not exist or holds nothing readable. Paper: section 2.1.
+    """
+    files = input_files(inputs)
+    names = shard_names(files)
+    with storage.stage(
+        out, ARTIFACT, EXTRACT_VERSION, settings, {"pages": storage.file_key(files)}, force=force
+    ) as run:
+        if run.artifact:
+            work = functools.partial(_extract_shard, out=out, settings=settings)
+            shards = [_Shard(file, name) for file, name in zip(files, names, strict=True)]
+            results = compute.map_shards(work, shards, workers=workers, what="extract files", progress=progress)
+            for name, counts in zip(names, results, strict=True):
+                run.artifact.add_shard(name, counts)
+            run.artifact.counts = total_counts(results)
+    assert run.manifest is not None
+    return run.manifest
+
+
+def extract_to_file(
+    inputs: Sequence[str | Path],
+    out_file: str | Path,
+    settings: ExtractSettings,
+    workers: int = 0,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Extract into one Parquet file (records.DOCUMENT_SCHEMA). Returns the counts of `extract_files` and num_rows.
+
+    Raises InputError as `extract_files` does.
+    """
+    target = Path(out_file)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".extract-", dir=target.parent) as scratch:
+        documents = Path(scratch) / ARTIFACT
+        manifest = extract_files(inputs, documents, settings, workers=workers, progress=progress)
+        unfinished = Path(scratch) / "documents.parquet"
+        with pq.ParquetWriter(unfinished, DOCUMENT_SCHEMA, compression="zstd") as writer:
+            for file in storage.parquet_files(documents):
+                writer.write_table(pq.read_table(str(file)).cast(DOCUMENT_SCHEMA))
+        unfinished.replace(target)
+    return {**manifest.counts, "num_rows": manifest.num_rows}
+
+
+def input_files(inputs: Sequence[str | Path]) -> list[Folder]:
+    """The WARC and HTML files that `inputs` name, folders searched below, in a stable order without repeats.
+
+    Raises InputError when a path does not exist or holds nothing readable.
+    """
+    files: dict[str, Folder] = {}
+    for given in inputs:
+        path = storage.folder(given)
+        if not path.exists():
+            raise InputError(f"{path} does not exist: give WARC files, HTML files or folders of them")
+        if path.is_dir():
+            found = [p for p in path.rglob("*") if _kind_by_name(p.name) and p.is_file()]
+            if not found:
+                raise InputError(f"{path} holds no .warc, .warc.gz, .html or .htm file")
+        else:
+            _file_kind(path)
+            found = [path]
+        files |= {str(p): p for p in sorted(found, key=str)}
+    if not files:
+        raise InputError("no input: give WARC files, HTML files or folders of them")
+    return list(files.values())
+
+
+def shard_names(files: Sequence[Folder]) -> list[str]:
+    """One name for each file: its own, with a hash of its folder where two files share a name."""
+    times = Counter(file.name for file in files)
+    return [
+        f.name if times[f.name] == 1 else f"{f.name}-{hashlib.blake2b(str(f.parent).encode(), digest_size=4).hexdigest()}"
+        for f in files
+    ]
+
+
+def total_counts(shards: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Sum of the counts of shards."""
+    skipped: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    rules: Counter[str] = Counter()
+    for counts in shards:
+        skipped.update(counts["skipped"])
+        dropped.update(counts["dropped"])
+        rules.update(counts["rules"])
+    lost = [item for counts in shards for item in counts["lost_ranges"]]
+    return {
+        "num_files": len(shards),
+        "num_records": sum(counts["num_records"] for counts in shards),
+        "num_pages": sum(counts["num_pages"] for counts in shards),
+        "skipped": dict(sorted(skipped.items())),
+        "dropped": dict(sorted(dropped.items())),
+        "lost": sum(counts["lost"] for counts in shards),
+        "lost_ranges": lost[:_MAX_LOST_RANGES],
+        "num_formulas": sum(counts["num_formulas"] for counts in shards),
+        "rules": dict(sorted(rules.items())),
+    }
+
+
+@dataclass(frozen=True)
+class _Shard:
+    file: Folder
+    name: str
+
+    def __str__(self) -> str:
+        return str(self.file)
+
+
+def _extract_shard(shard: _Shard, *, out: Folder, settings: ExtractSettings) -> dict[str, Any]:
+    inputs = {"file": storage.file_key([shard.file])}
+    key = storage.artifact_key(ARTIFACT, EXTRACT_VERSION, storage.settings_dict(settings), inputs)
+    done = storage.finished_shard(out, shard.name, key)
+    if done is not None:
+        return done
+    table, counts = extract_one_file(shard.file, settings)
+    return storage.commit_shard(out, shard.name, key, table, counts)
+
+
+def extract_one_file(path: Folder, settings: ExtractSettings) -> tuple[pa.Table, dict[str, Any]]:
+    """The documents of one WARC or HTML file as a table (records.DOCUMENT_SCHEMA) and its counts."""
+    report = ReadReport()
+    dropped: Counter[str] = Counter()
+    rules: Counter[str] = Counter()
+    rows: list[dict[str, Any]] = []
+    for page in _pages_of(path, settings, report):
+        document = extract(page, settings)
+        if isinstance(document, Dropped):
+            dropped[document.reason] += 1
+            continue
+        rules.update(document.rules)
+        rows.append(_row(document))
+    counts = {
+        "num_records": report.num_records,
+        "num_pages": report.num_pages,
+        "skipped": dict(report.skipped),
+        "dropped": dict(dropped),
+        "lost": len(report.lost),
+        "lost_ranges": [{"file": path.name, **asdict(lost)} for lost in report.lost[:_MAX_LOST_RANGES]],
+        "num_formulas": sum(len(row["formulas"]) for row in rows),
+        "rules": dict(rules),
+    }
+    return pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA), counts
+
+
+def _row(document: Document) -> dict[str, Any]:
+    return {
+        "id": page_id(document.url, document.date, document.source, document.offset),
+        "url": document.url,
+        "domain": base_url(document.url),
+        "source": document.source,
+        "offset": document.offset,
+        "date": document.date,
+        "title": document.title,
+        "language": document.language,
+        "text": document.text,
+        "formulas": list(document.formulas),
+        "rules": list(document.rules.items()),
+        "num_tokens": estimate_tokens(document.text),
+    }
+
+
+def _pages_of(path: Folder, settings: ExtractSettings, report: ReadReport) -> Iterator[Page]:
+    if _file_kind(path) == "warc":
+        yield from read_pages(path, settings, report)
+        return
+    html = _read_html(path, settings.max_html_bytes)
+    if html is None:
+        report.lose(0, path.stat().st_size, "gzip data is damaged")
+    elif len(html) > settings.max_html_bytes:
+        report.skip("too_large")
+    elif not html.strip():
+        report.skip("empty")
+    else:
+        report.num_records += 1
+        report.num_pages += 1
+        yield Page(_canonical_url(html) or f"file:{path.name}", html, path.name)
+
+
+def _read_html(path: Folder, limit: int) -> bytes | None:
+    """At most `limit` + 1 bytes of an HTML file; None when its compression is damaged."""
+    with path.open("rb") as file:
+        if path.name.lower().endswith(".gz"):
+            try:
+                with gzip.open(file) as unpacked:
+                    return unpacked.read(limit + 1)
+            except (OSError, EOFError, zlib.error):
+                return None
+        return file.read(limit + 1)
+
+
+def _canonical_url(html: bytes) -> str:
+    link = LexborHTMLParser(decode_html(html)).css_first("link[rel='canonical'][href]")
+    url = ((link.attributes.get("href") if link is not None else "") or "").strip()
+    return url if _HOST.match(url) else ""
+
+
+def _kind_by_name(name: str) -> str:
+    return "warc" if _WARC_NAME.search(name) else "html" if _HTML_NAME.search(name) else ""
+
+
+def _file_kind(path: Folder) -> str:
+    """`warc` or `html`, by name, else by the first bytes. Raises InputError when it is neither."""
+    kind = _kind_by_name(path.name)
+    if kind:
+        return kind
+    with path.open("rb") as file:
+        head = file.read(65536)
+    if head[:2] == b"\x1f\x8b":
+        try:
+            head = zlib.decompressobj(31).decompress(head, 4096)
+        except zlib.error:
+            head = b""
+    if head.startswith(b"WARC/"):
+        return "warc"
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
+        return "html"
+    raise InputError(f"{os.fspath(path)} is neither a WARC file nor an HTML file")
