@@ -83,7 +83,7 @@ def add_demo(commands) -> None:
 
 
 def demo(args: argparse.Namespace) -> None:
-    from .demo.run import run_demo
+    from .runs import run_demo
     from .reporting.tables import accuracy_table, iterations_table
     from .stages import Run
 
@@ -110,7 +110,7 @@ def add_corpus(commands) -> None:
 
 
 def corpus(args: argparse.Namespace) -> None:
-    from .corpus_run import build_corpus
+    from .runs import build_corpus
     from .reporting.tables import iterations_table
     from .stages import Inputs, Run
 

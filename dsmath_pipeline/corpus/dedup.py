@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pyarrow as pa
 
@@ -57,7 +57,7 @@ def normalise_url(url: str) -> str:
 
     Left out: scheme, `www.`, default port, user name, fragment (but not `#!`, which selects content), session ids,
     tracking parameters (utm_*, gclid, fbclid, ...), a trailing slash. Host in lower case, percent escapes in upper
-    case, parameters sorted. Path and parameter values keep their case. A string that is no URL comes back stripped.
+    case, parameters sorted, characters beyond ASCII escaped. Path and parameter values keep their case. A string that is no URL comes back stripped.
 
     >>> normalise_url("HTTP://www.Example.org:80/a/?utm_source=x&b=2&a=1#top")
     'example.org/a?a=1&b=2'
@@ -71,7 +71,8 @@ def normalise_url(url: str) -> str:
         return url.strip()
     if port is not None and port != _DEFAULT_PORTS.get(parts.scheme.lower()):
         host = f"{host}:{port}"
-    path = _ESCAPE.sub(lambda m: m.group().upper(), _PATH_SESSION.sub("", parts.path)).rstrip("/")
+    path = quote(_PATH_SESSION.sub("", parts.path), safe="%/:=&~+!$,;'@()*[]|").rstrip("/")
+    path = _ESCAPE.sub(lambda escape: escape.group().upper(), path)
     query = _kept_query(parts.query)
     fragment = f"#{parts.fragment}" if parts.fragment.startswith("!") else ""
     return host.removeprefix("www.") + path + (f"?{query}" if query else "") + fragment
@@ -215,7 +216,7 @@ def write_decisions(keys: Folder, shards: list[str], min_chars: int) -> None:
     with tempfile.TemporaryDirectory() as spill, duckdb.connect() as connection:
         connection.execute(f"set temp_directory = '{Path(spill).as_posix()}'")
         connection.register("keys", source)
-        found = connection.execute(_DECIDE, {"min_chars": min_chars}).to_arrow_table()
+        found = connection.sql(_DECIDE, params={"min_chars": min_chars}).to_arrow_table()
     bounds = _shard_bounds(found["shard"].to_pylist())
     for shard in shards:
         start, end = bounds.get(shard, (0, 0))

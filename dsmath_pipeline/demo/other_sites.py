@@ -8,7 +8,7 @@ mathematics question-and-answer site, pages full of numbers. Not in the paper: t
 import random
 from html import escape
 
-from .grammar import Grammar, draw, load_grammar, paragraphs
+from .grammar import Grammar, draw, expand, load_grammar, paragraphs
 from .web_page import Article, Site, paragraphs_html, slug
 
 ENGLISH_KINDS = ("news", "shop", "recipes", "forum", "docs", "travel", "sports", "finance", "diary", "qa_other")
@@ -54,8 +54,8 @@ def _body(rng: random.Random, kind: str, grammar: Grammar, texts: list[str]) -> 
     if kind == "docs":
         return "\n".join(_docs_part(rng, grammar, text) for text in texts)
     if kind == "news":
-        byline = f'<div class="byline">By {draw(rng, grammar, "person")}, {rng.randint(1, 28)} {draw(rng, grammar, "month")}'
-        return f"{byline}</div>\n{paragraphs_html(texts)}"
+        author, date = draw(rng, grammar, "person"), f"{rng.randint(1, 28)} {draw(rng, grammar, 'month')}"
+        return f'<div class="byline">By {author}, {date}</div>\n{paragraphs_html(texts)}'
     return paragraphs_html(texts)
 
 
@@ -82,5 +82,5 @@ def _post(rng: random.Random, kind: str, text: str) -> str:
 
 
 def _docs_part(rng: random.Random, grammar: Grammar, text: str) -> str:
-    code = "\n".join(draw(rng, grammar, "code") for _ in range(rng.randint(1, 4)))
+    code = "\n".join(expand(rng, grammar, rng.choice(grammar["code"])) for _ in range(rng.randint(1, 4)))
     return f"<p>{escape(text, quote=False)}</p>\n<pre><code>{escape(code, quote=False)}</code></pre>"

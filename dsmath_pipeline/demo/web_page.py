@@ -24,6 +24,7 @@ class Site:
     layout: int
     markup: str = ""
     """Formula markup, one of formula_markup.MARKUPS; empty on sites without mathematics."""
+    charset: str = "utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def paragraphs_html(texts: list[str]) -> str:
     return "\n".join(f"<p>{escape(text, quote=False)}</p>" for text in texts)
 
 
-def frame(rng: random.Random, site: Site, article: Article, related: list[str], charset: str = "utf-8") -> str:
+def frame(rng: random.Random, site: Site, article: Article, related: list[str]) -> str:
     """The whole page. `related` are titles of other articles of the site, shown as links beside the content."""
     language = site.language
     menu = rng.sample(_MENU[language], rng.randint(5, len(_MENU[language])))
@@ -87,7 +88,7 @@ def frame(rng: random.Random, site: Site, article: Article, related: list[str], 
     # A site that uses MathJax loads it on every page, also where dollars are prices.
     script = _MATHJAX if site.markup in ("dollars", "brackets", "mathjax_script") else ""
     return (
-        f'<!DOCTYPE html>\n<html lang="{language}">\n<head><meta charset="{charset}">'
+        f'<!DOCTYPE html>\n<html lang="{language}">\n<head><meta charset="{site.charset}">'
         f"<title>{escape(article.title)} - {escape(site.name)}</title>{script}"
         f"<style>body{{font-family:sans-serif}}</style></head>\n<body>\n{cookies}{body}\n"
         f"<script>window.dataLayer = window.dataLayer || []; track('{site.kind}', {rng.randint(1, 999)});</script>\n"

@@ -286,8 +286,9 @@ def _bubblewrap_command() -> tuple[list[str], dict[str, str]]:
     program = shutil.which("bwrap")
     if not program:
         raise SandboxUnavailable("bubblewrap (bwrap) is not installed")
+    # No --die-with-parent: it means the parent's thread, and the fork server ends with its pipe anyway.
     command = [program, "--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534", "--hostname", "jail",
-               "--die-with-parent", "--new-session", "--clearenv", "--disable-userns", "--cap-drop", "ALL"]  # fmt: skip
+               "--new-session", "--clearenv", "--disable-userns", "--cap-drop", "ALL"]  # fmt: skip
     for name, value in {**_ENVIRONMENT, "HOME": "/scratch", "TMPDIR": "/scratch", "PYTHONPATH": "/packages"}.items():
         command += ["--setenv", name, value]
     command += ["--size", str(64 << 20), "--tmpfs", "/", "--ro-bind", "/usr", "/usr"]
@@ -301,6 +302,9 @@ def _bubblewrap_command() -> tuple[list[str], dict[str, str]]:
             command += ["--ro-bind", path, path]
     if not sys.base_prefix.startswith("/usr"):
         command += ["--ro-bind", sys.base_prefix, sys.base_prefix]
+    installed = f"{sys.base_prefix}/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    if os.path.isdir(installed) and not sys.base_prefix.startswith("/usr"):
+        command += ["--tmpfs", installed]  # programs see the packages named above and nothing else
     for folder in _package_folders():
         command += ["--ro-bind", str(folder), f"/packages/{folder.name}"]
     here = Path(__file__).parent

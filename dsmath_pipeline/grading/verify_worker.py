@@ -12,6 +12,8 @@ import re
 import resource
 import sys
 
+from . import walls
+
 MEMORY_BYTES = 2 << 30
 """Address space of one child."""
 
@@ -32,6 +34,7 @@ def main() -> None:
     math_verify.verify(warm, warm)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _raise_walls()
     _send(replies, {"ready": True})
     for line in requests:
         request = json.loads(line)
@@ -40,6 +43,16 @@ def main() -> None:
         except (MemoryError, RecursionError):
             verdict = "timeout"
         _send(replies, {"verdict": verdict})
+
+
+def _raise_walls() -> None:
+    """Give up writing, network, new processes and every privilege, as far as this kernel can enforce it."""
+    walls.forbid_new_privileges()
+    if walls.landlock_version() > 0:
+        readable = [sys.prefix, sys.base_prefix, "/usr/lib", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache"]
+        walls.enter_landlock(walls.landlock_rules(readable, []))
+    if walls.has_seccomp():
+        walls.enter_seccomp()
 
 
 def compare(reference: str, answer: str) -> str:

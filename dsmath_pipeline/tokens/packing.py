@@ -169,9 +169,9 @@ def _windows(files: list[tuple[int, int]], context: int, num: int, rng: np.rando
     while found < num:
         starts = []
         for file, size in files:
-            slack = size % context if size >= context else 0
-            # A shift of at most the slack keeps the number of windows; without slack one window is given up.
-            offset = 0 if epoch == 0 else int(rng.integers(0, max(slack, min(context, size - context)) + 1))
+            if size < context:
+                continue
+            offset = 0 if epoch == 0 else int(rng.integers(0, min(context, size - context) + 1))
             first = np.arange(offset, size - context + 1, context, dtype=np.int64)
             starts.append(np.stack([np.full_like(first, file), first], axis=1))
         windows = np.concatenate(starts)

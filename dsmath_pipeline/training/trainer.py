@@ -1,0 +1,156 @@
+"""transformers.Trainer, set up once for pretraining, fine-tuning and the reward model.
+
+What it adds to Trainer: the paper's AdamW and schedule, the data in the order the stage decided, checkpoints inside
+the artifact under the artifact's key, resuming from the last complete one, and metrics of every step that survive a
+kill. Trainer brings accelerate: several GPUs, FSDP and mixed precision through `accelerate launch`.
+
+Writes metrics.parquet: step, loss, learning_rate, grad_norm, tokens_per_second.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import Dataset, SequentialSampler
+from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import set_seed
+
+from ..progress import SILENT, Progress
+from ..storage import Artifact
+from .models import local_path
+
+METRICS_SCHEMA = pa.schema(
+    [
+        pa.field("step", pa.int64(), nullable=False),  # optimizer steps done, from 1
+        pa.field("loss", pa.float64(), nullable=False),  # mean over the step's target tokens (or examples), nats
+        pa.field("learning_rate", pa.float64(), nullable=False),  # that the step used
+        pa.field("grad_norm", pa.float64()),  # before clipping
+        pa.field("tokens_per_second", pa.float64()),  # wall clock, padding not counted
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """What one training run needs beside model and data."""
+
+    num_steps: int
+    batch_rows: int
+    """Items of the dataset in one optimizer step, over all devices."""
+    micro_batch_rows: int
+    """Items in one forward pass on one device."""
+    learning_rate: float
+    factor: Callable[[int], float]
+    """Share of the learning rate in step n, from 0."""
+    beta1: float
+    beta2: float
+    weight_decay: float
+    max_grad_norm: float
+    save_steps: int
+    seed: int
+
+
+class PipelineTrainer(Trainer):
+    """Trainer with the stage's own order of examples and own schedule."""
+
+    def __init__(self, *args: Any, factor: Callable[[int], float], tokens_of_step: Callable[[int], int], **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._factor, self._tokens_of_step = factor, tokens_of_step
+        self._last_time = time.perf_counter()
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
+        if self.lr_scheduler is None:
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, self._factor)
+        return self.lr_scheduler
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        if "loss" in logs:
+            now = time.perf_counter()
+            logs["tokens_per_second"] = self._tokens_of_step(self.state.global_step) / (now - self._last_time)
+            self._last_time = now
+        super().log(logs, *args, **kwargs)
+
+
+class _Reporter(TrainerCallback):
+    def __init__(self, what: str, progress: Progress):
+        self.what, self.progress = what, progress
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
+        if logs and "loss" in logs:
+            self.progress.update(self.what, state.global_step, state.max_steps, f"loss {logs['loss']:.3f}")
+
+
+def run_trainer(
+    model: PreTrainedModel,
+    dataset: Dataset,
+    collate: Callable[[Sequence[Any]], dict[str, torch.Tensor]],
+    plan: TrainingPlan,
+    artifact: Artifact,
+    *,
+    device: str = "",
+    tokens_of_step: Callable[[int], int] = lambda step: 0,
+    callbacks: Sequence[TrainerCallback] = (),
+    what: str = "training",
+    progress: Progress = SILENT,
+) -> dict[str, float]:
+    """Train `model` in place on `dataset`, item after item, and write metrics.parquet into the artifact.
+
+    `dataset` must hold `num_steps * batch_rows` items or more. A run that was killed goes on from its last complete
+    checkpoint with bit-identical results. Returns the first and last loss and the mean tokens a second.
+    Raises ValueError when the batch does not divide into micro-batches over the devices.
+    """
+    checkpoints = local_path(artifact.path) / "_checkpoints" / artifact.key
+    set_seed(plan.seed)
+    arguments = _arguments(plan, checkpoints, device)
+    trainer = PipelineTrainer(
+        model=model, args=arguments, train_dataset=dataset, data_collator=collate,
+        callbacks=[_Reporter(what, progress), *callbacks], factor=plan.factor, tokens_of_step=tokens_of_step,
+    )  # fmt: skip
+    resume = last_checkpoint(checkpoints)
+    if resume:
+        progress.log(f"{what}: resuming from {resume.name}")
+    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    rows = [row for row in trainer.state.log_history if "loss" in row]
+    columns = {name: [row.get(name) for row in rows] for name in METRICS_SCHEMA.names}
+    artifact.write_table("metrics.parquet", pa.table(columns, schema=METRICS_SCHEMA))
+    shutil.rmtree(checkpoints.parent, ignore_errors=True)
+    speeds = sorted(row["tokens_per_second"] for row in rows)
+    return {
+        "first_loss": round(rows[0]["loss"], 4), "last_loss": round(rows[-1]["loss"], 4),
+        "median_tokens_per_second": round(speeds[len(speeds) // 2]),
+    }  # fmt: skip
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest complete checkpoint: the one with the highest step whose trainer_state.json, written last, is there."""
+    found = [p for p in folder.glob("checkpoint-*") if (p / "trainer_state.json").exists()]
+    return max(found, key=lambda p: int(p.name.rpartition("-")[2]), default=None)
+
+
+def _arguments(plan: TrainingPlan, checkpoints: Path, device: str) -> TrainingArguments:
+    on_cpu = device == "cpu" or not torch.cuda.is_available()
+    arguments = TrainingArguments(
+        output_dir=str(checkpoints), max_steps=plan.num_steps, per_device_train_batch_size=plan.micro_batch_rows,
+        learning_rate=plan.learning_rate, adam_beta1=plan.beta1, adam_beta2=plan.beta2,
+        weight_decay=plan.weight_decay, max_grad_norm=plan.max_grad_norm,
+        logging_steps=1, save_steps=plan.save_steps, save_total_limit=2, seed=plan.seed, data_seed=plan.seed,
+        report_to=[], disable_tqdm=True, use_cpu=on_cpu, bf16=not on_cpu, remove_unused_columns=False,
+        dataloader_num_workers=0, dataloader_pin_memory=not on_cpu, dataloader_drop_last=True, log_level="error",
+    )  # fmt: skip
+    rows = plan.micro_batch_rows * arguments.world_size
+    if plan.batch_rows % rows:
+        raise ValueError(
+            f"a step of {plan.batch_rows} rows does not divide into forward passes of {plan.micro_batch_rows} rows "
+            f"on {arguments.world_size} device(s): change the batch or the micro-batch"
+        )
+    arguments.gradient_accumulation_steps = plan.batch_rows // rows
+    return arguments
