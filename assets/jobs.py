@@ -3,7 +3,7 @@
 import dagster as dg
 
 
-def jobs() -> list[dg.JobDefinition | dg.UnresolvedAssetJobDefinition]:
+def jobs() -> list:
     """The whole pipeline, its two halves, and the asset checks alone."""
     groups = dg.AssetSelection.groups
     iterations = dg.AssetSelection.key_prefixes(*(f"iteration_{k}" for k in range(1, 9)))

@@ -17,10 +17,10 @@ from assets.resources import CHECKOUT, Pipeline, section_config
 from dsmath_pipeline import stages, storage
 from dsmath_pipeline.recipe.schema import Recipe
 from dsmath_pipeline.stages import Run
-from dsmath_pipeline.storage import Manifest
+from dsmath_pipeline.storage import Folder, Manifest
 
-Show = Callable[[Run, Manifest], dict[str, Any]]
-"""Returns `picture` (SVG) and/or `table` (rows) for the asset's page."""
+Show = Callable[[Run, Folder, Manifest], dict[str, Any]]
+"""Returns `picture` (SVG) and/or `table` (rows) for the asset's page; see show.py."""
 
 FORCE_TAG = "dsmath/force"
 """A run with this tag set to "true" makes its artifacts again although they are current."""
@@ -48,15 +48,16 @@ def stage_asset(
     def body(context: dg.AssetExecutionContext, config: Config, pipeline: Pipeline) -> dg.MaterializeResult:  # type: ignore[valid-type]
         force = context.run.tags.get(FORCE_TAG) == "true"
         run = pipeline.run(context, {name: getattr(config, name) for name in sections}, force)
+        folder = run.folder(*path)
         if in_child:
             dg.PipesSubprocessClient(cwd=str(CHECKOUT)).run(
                 context=context, extras=run.to_json(),
                 command=[sys.executable, "-m", "assets.child", stage, *map(str, arguments)],
             )  # fmt: skip
-            manifest = storage.read_manifest(run.folder(*path))
+            manifest = storage.read_manifest(folder)
         else:
             manifest = getattr(stages, stage)(run, *arguments)
-        return materialized(manifest, str(run.folder(*path)), schema, **show(run, manifest))
+        return materialized(manifest, str(folder), schema, **show(run, folder, manifest))
 
     return dg.asset(
         key=path, group_name=group, kinds=kinds, owners=[owner], description=description,

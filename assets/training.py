@@ -1,15 +1,10 @@
 """Sections 2.3 and 3 as assets: tokenizer, packed tokens, base model, SFT model."""
 
-from typing import Any
-
 import dagster as dg
 
-from assets.show import metric_curve
+from assets import show
 from assets.stage_asset import stage_asset
-from dsmath_pipeline import storage
 from dsmath_pipeline.recipe.schema import Recipe
-from dsmath_pipeline.stages import Run
-from dsmath_pipeline.storage import Manifest
 
 OWNER = "team:training"
 
@@ -19,33 +14,23 @@ def training_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
     return [
         stage_asset(
             recipe, "tokenizer", group="training", kinds={"huggingface"}, deps=["math_corpus", "word_problems"],
-            sections=("tokenizer",), show=_longest_tokens, owner=OWNER,
+            sections=("tokenizer",), show=show.longest_tokens, owner=OWNER,
             description="Byte-level BPE tokenizer trained on the corpus, one token a digit.",
         ),
         stage_asset(
             recipe, "tokens", group="training", kinds={"numpy"}, deps=["tokenizer", "math_corpus", "natural_language"],
-            sections=("mixture",), show=_shares, owner=OWNER,
+            sections=("mixture",), show=show.counts, owner=OWNER,
             description="Memory-mapped token shards, packed to the context length in the mixture's shares.",
         ),
         stage_asset(
             recipe, "models/base", stage="base_model", group="training", kinds={"pytorch", "huggingface"},
-            deps=["tokens"], sections=("model", "pretrain"), show=metric_curve("loss"), in_child=True, owner=OWNER,
+            deps=["tokens"], sections=("model", "pretrain"), show=show.metric_curve("loss"), in_child=True, owner=OWNER,
             description="Base model: a Llama trained on the mixture with the paper's multi-step schedule.",
         ),
         stage_asset(
             recipe, "models/sft", stage="sft_model", group="training", kinds={"pytorch", "huggingface"},
-            deps=["models/base", "word_problems"], sections=("sft",), show=metric_curve("loss"), in_child=True,
+            deps=["models/base", "word_problems"], sections=("sft",), show=show.metric_curve("loss"), in_child=True,
             owner=OWNER,
             description="Instruct model: supervised fine-tuning on solutions, loss on what the model writes.",
         ),
     ]  # fmt: skip
-
-
-def _longest_tokens(run: Run, manifest: Manifest) -> dict[str, Any]:
-    vocabulary = storage.read_json(run.folder("tokenizer", "tokenizer.json"))["model"]["vocab"]
-    longest = sorted(vocabulary, key=lambda token: (-len(token), token))[:12]
-    return {"table": [{"longest tokens": token} for token in longest]}
-
-
-def _shares(run: Run, manifest: Manifest) -> dict[str, Any]:
-    return {"table": [{"figure": name, "value": str(value)} for name, value in manifest.counts.items()]}

@@ -29,13 +29,63 @@ SKIPPED_FOLDERS = ("grader_parity",)
 """Folder names that hold judged model outputs."""
 
 _QUESTION = frozenset(
-    "question problem input query prompt text body passage statement context stem instruction".split()
+    [
+        "question",
+        "problem",
+        "input",
+        "query",
+        "prompt",
+        "text",
+        "body",
+        "passage",
+        "statement",
+        "context",
+        "stem",
+        "instruction",
+    ]
 )
-_ANSWER = frozenset("answer solution rationale golden gold target truth explanation proof output response cot".split())
-_OPTION = frozenset("option options choice choices endings".split())
+_ANSWER = frozenset(
+    [
+        "answer",
+        "solution",
+        "rationale",
+        "golden",
+        "gold",
+        "target",
+        "truth",
+        "explanation",
+        "proof",
+        "output",
+        "response",
+        "cot",
+    ]
+)
+_OPTION = frozenset(["option", "options", "choice", "choices", "endings"])
 _BOOKKEEPING = frozenset(
-    "id idx index number num name type level source license topic url lang language canonical code formula equation "
-    "date format key score".split()
+    [
+        "id",
+        "idx",
+        "index",
+        "number",
+        "num",
+        "name",
+        "type",
+        "level",
+        "source",
+        "license",
+        "topic",
+        "url",
+        "lang",
+        "language",
+        "canonical",
+        "code",
+        "formula",
+        "equation",
+        "date",
+        "format",
+        "key",
+        "score",
+    ]
 )
 _NAME_PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 

@@ -18,8 +18,9 @@ Matching is a look-up of 64-bit gram hashes, and every hit is compared word by w
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -107,17 +108,19 @@ def build_index(texts: Sequence[BenchmarkText], settings: DecontaminationSetting
     names = list(vocabulary)
     word_ids, text_starts = np.array(ids, np.int32), np.array(starts, np.int64)
     n = settings.ngram_words
-    places: dict[int, list[int] | np.ndarray] = {n: _telling_runs(word_ids, text_starts, names, settings)}
+    short: dict[int, list[int]] = {}
     for number, text in enumerate(texts):
-        start, end = starts[number], starts[number + 1]
-        if settings.min_short_words <= end - start < n:
-            if is_telling_short(text.kind, [names[i] for i in ids[start:end]]):
-                places.setdefault(end - start, []).append(start)  # type: ignore[union-attr]
+        start, length = starts[number], starts[number + 1] - starts[number]
+        short_words = [names[i] for i in ids[start : start + length]] if length < n else []
+        if length >= settings.min_short_words and is_telling_short(text.kind, short_words):
+            short.setdefault(length, []).append(start)
+    places = {length: np.array(found, np.int64) for length, found in short.items()}
+    places[n] = _telling_runs(word_ids, text_starts, names, settings)
     hashes = word_hashes(names)[word_ids] if names else np.empty(0, np.uint64)
     tables = {}
     for length, run_hashes in _run_hashes(hashes, n):
-        if len(places.get(length, ())):
-            at = np.asarray(places[length], np.int64)
+        at = places.get(length)
+        if at is not None and len(at):
             tables[length] = _table(length, run_hashes[at], at)
     return BenchmarkIndex(list(texts), names, word_ids, text_starts, tables, n)
 
@@ -192,6 +195,40 @@ def _hit(match: _Match, lines: list[str], line_of: np.ndarray, document: list[st
         match.is_short,
         tuple(range(first, last + 1)),
     )
+
+
+def report_items(
+    hits: Mapping[int, Sequence[Hit]],
+    index: BenchmarkIndex,
+    ignored: Collection[int],
+    names: Sequence[tuple[str, str]],
+) -> list[dict[str, Any]]:
+    """What was found, by benchmark item: the number of pages and up to five places with the matching words.
+
+    `hits` by page number, `names` the (id, url) of every page. Most pages first, then by item.
+    """
+    items: dict[str, dict[str, Any]] = {}
+    pages: dict[str, set[int]] = {}
+    for page, some in sorted(hits.items()):
+        for hit in some:
+            if hit.is_short and hit.text_number in ignored:
+                continue
+            text = index.texts[hit.text_number]
+            fresh = {
+                "item": hit.item,
+                "kind": text.kind,
+                "text": text.text[:_EXCERPT_CHARS],
+                "num_pages": 0,
+                "found": [],
+            }
+            item = items.setdefault(hit.item, fresh)
+            pages.setdefault(hit.item, set()).add(page)
+            if len(item["found"]) < 5:
+                id, url = names[page]
+                item["found"].append({"id": id, "url": url, "matched": hit.matched, "segment": hit.segment})
+    for name, item in items.items():
+        item["num_pages"] = len(pages[name])
+    return sorted(items.values(), key=lambda item: (-item["num_pages"], item["item"]))
 
 
 def _telling_runs(

@@ -41,11 +41,37 @@ DROP_REASONS = (TOO_SHORT, DUPLICATE_URL, DUPLICATE_TEXT)
 EXCERPT_CHARS = 400
 
 _TRACKING = frozenset(
-    "gclid gclsrc dclid gbraid wbraid fbclid msclkid yclid twclid ttclid igshid mc_cid mc_eid mkt_tok vero_id oly_enc_id "
-    "oly_anon_id _ga _gl _hsenc _hsmi __s s_cid spm wt_mc icid".split()
+    [
+        "gclid",
+        "gclsrc",
+        "dclid",
+        "gbraid",
+        "wbraid",
+        "fbclid",
+        "msclkid",
+        "yclid",
+        "twclid",
+        "ttclid",
+        "igshid",
+        "mc_cid",
+        "mc_eid",
+        "mkt_tok",
+        "vero_id",
+        "oly_enc_id",
+        "oly_anon_id",
+        "_ga",
+        "_gl",
+        "_hsenc",
+        "_hsmi",
+        "__s",
+        "s_cid",
+        "spm",
+        "wt_mc",
+        "icid",
+    ]
 )
-_SESSION = frozenset("phpsessid jsessionid sessionid session_id aspsessionid cfid cftoken".split())
-_MAYBE_SESSION = frozenset("sid s zenid oscsid".split())
+_SESSION = frozenset(["phpsessid", "jsessionid", "sessionid", "session_id", "aspsessionid", "cfid", "cftoken"])
+_MAYBE_SESSION = frozenset(["sid", "s", "zenid", "oscsid"])
 _SESSION_VALUE = re.compile(r"[0-9a-fA-F]{16,}")
 _PATH_SESSION = re.compile(r";jsessionid=[^/?#]*|/\([A-Za-z]\([0-9a-zA-Z]{20,}\)\)", re.IGNORECASE)
 _ESCAPE = re.compile(r"%[0-9a-fA-F]{2}")
@@ -57,7 +83,8 @@ def normalise_url(url: str) -> str:
 
     Left out: scheme, `www.`, default port, user name, fragment (but not `#!`, which selects content), session ids,
     tracking parameters (utm_*, gclid, fbclid, ...), a trailing slash. Host in lower case, percent escapes in upper
-    case, parameters sorted, characters beyond ASCII escaped. Path and parameter values keep their case. A string that is no URL comes back stripped.
+    case, characters beyond ASCII escaped, parameters sorted. Path and parameter values keep their case. A string that
+    is no URL comes back stripped.
 
     >>> normalise_url("HTTP://www.Example.org:80/a/?utm_source=x&b=2&a=1#top")
     'example.org/a?a=1&b=2'
@@ -84,7 +111,7 @@ def _kept_query(query: str) -> str:
     kept = []
     for name, value in parse_qsl(query, keep_blank_values=True):
         lower = name.lower()
-        if lower.startswith("utm_") or lower in _TRACKING or lower in _SESSION or lower.startswith("aspsessionid"):
+        if lower.startswith(("utm_", "aspsessionid")) or lower in _TRACKING or lower in _SESSION:
             continue
         if lower in _MAYBE_SESSION and _SESSION_VALUE.fullmatch(value):
             continue

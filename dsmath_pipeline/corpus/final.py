@@ -16,7 +16,7 @@ import functools
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ from ..storage import ArtifactError, Folder, Manifest
 from ..text import TEXT_VERSION, estimate_tokens
 from .benchmark_texts import benchmarks_key, load_benchmark_texts
 from .card import dataset_card
-from .decontaminate import DECONTAMINATION_VERSION, BenchmarkIndex, Hit, build_index, decontaminate_text
+from .decontaminate import DECONTAMINATION_VERSION, BenchmarkIndex, Hit, build_index, decontaminate_text, report_items
 from .dedup import dropped_row, smallest_ids, write_dropped_sample
 from .minhash import MINHASH_VERSION, band_keys, bucket_mates, cluster, gram_set, survivors
 
@@ -78,29 +78,36 @@ def assemble_corpus(
     return run.manifest
 
 
+@dataclass
 class _Work:
     """The arguments of one assembly, for the passes below."""
 
-    def __init__(self, artifact, documents, collected, benchmarks, dedup, decontamination, workers):
-        self.artifact: storage.Artifact = artifact
-        self.documents: Folder = documents
-        self.collected: list[Folder] = collected
-        self.benchmarks: Folder | None = benchmarks
-        self.dedup: DedupSettings = dedup
-        self.decontamination: DecontaminationSettings = decontamination
-        self.workers: int = workers
-        self.selected: Folder = artifact.path / "_selected"
-        self.shards = [file.stem for file in storage.parquet_files(documents)]
+    artifact: storage.Artifact
+    documents: Folder
+    collected: list[Folder]
+    benchmarks: Folder | None
+    dedup: DedupSettings
+    decontamination: DecontaminationSettings
+    workers: int
+
+    @property
+    def selected(self) -> Folder:
+        return self.artifact.path / "_selected"
+
+    @property
+    def shards(self) -> list[str]:
+        return [file.stem for file in storage.parquet_files(self.documents)]
 
 
 def _assemble(work: _Work, progress: Progress) -> None:
     keys = _select(work, progress)
+    names = _page_names(work)
     duplicates = _near_duplicates(work, keys)
     found = _find_contamination(work, duplicates, progress)
-    counts, dropped = _write_parts(work, duplicates, found)
-    _write_reports(work, duplicates, found, counts, dropped)
+    tally = _write_parts(work, names, duplicates, found)
+    _write_reports(work, names, duplicates, found, tally)
     storage.remove(work.selected)
-    progress.log(f"kept {counts['num_kept']:,} of {counts['num_collected']:,} pages; dropped {counts['dropped']}")
+    progress.log(f"kept {work.artifact.num_rows:,} of {len(names):,} pages; dropped {dict(tally.dropped)}")
 
 
 # 1. the pages of the last iteration --------------------------------------------------------------------------------
@@ -181,45 +188,50 @@ def _near_duplicates(work: _Work, keys: np.ndarray) -> dict[int, tuple[int, int]
 # 3. benchmark texts ------------------------------------------------------------------------------------------------
 
 
+@dataclass
 class _Contamination:
-    """What the third pass found: hits by page number, the texts ignored as phrases, the index they refer to."""
+    """What the third pass found."""
 
-    def __init__(self):
-        self.hits: dict[int, list[Hit]] = {}
-        self.ignored: dict[int, int] = {}
-        self.index: BenchmarkIndex | None = None
-        self.read: dict[str, Any] = {}
+    index: BenchmarkIndex | None = None
+    hits: dict[int, list[Hit]] = field(default_factory=dict)
+    """By page number."""
+    ignored: dict[int, int] = field(default_factory=dict)
+    """Short benchmark texts (numbers) that are phrases, with the number of pages that hold them."""
+    read: dict[str, Any] = field(default_factory=dict)
+    """What was read of the benchmarks."""
 
 
 def _find_contamination(work: _Work, duplicates: Mapping[int, Any], progress: Progress) -> _Contamination:
-    found = _Contamination()
     if work.benchmarks is None:
-        return found
-    settings = work.decontamination
-    found.index = _index(work.benchmarks, settings)
-    texts = load_benchmark_texts(work.benchmarks)
-    found.read = {name: value for name, value in asdict(texts).items() if name != "texts"}
-    found.read["num_texts"] = len(texts.texts)
-    search = functools.partial(_search_shard, selected=work.selected, benchmarks=work.benchmarks, settings=settings)
+        return _Contamination()
+    settings, key = work.decontamination, benchmarks_key(work.benchmarks)
+    index, read = _index(work.benchmarks, key, settings)
+    found = _Contamination(index, read=read)
+    search = functools.partial(
+        _search_shard, selected=work.selected, benchmarks=work.benchmarks, key=key, settings=settings
+    )
     results = map_shards(search, work.shards, workers=work.workers, what="decontamination", progress=progress)
     start = 0
     for num_rows, hits in results:
         found.hits |= {start + row: some for row, some in hits.items() if start + row not in duplicates}
         start += num_rows
-    documents_of = Counter(n for hits in found.hits.values() for n in {h.text_number for h in hits if h.is_short})
-    found.ignored = {number: count for number, count in documents_of.items() if count > settings.max_short_hits}
+    pages_of = Counter(number for hits in found.hits.values() for number in {h.text_number for h in hits if h.is_short})
+    found.ignored = {number: count for number, count in pages_of.items() if count > settings.max_short_hits}
     return found
 
 
 @functools.lru_cache(maxsize=1)
-def _index(benchmarks: Folder, settings: DecontaminationSettings) -> BenchmarkIndex:
-    return build_index(load_benchmark_texts(benchmarks).texts, settings)
+def _index(benchmarks: Folder, key: str, settings: DecontaminationSettings) -> tuple[BenchmarkIndex, dict[str, Any]]:
+    """The index and what was read for it, made once in a process; `key` is the content's identity."""
+    texts = load_benchmark_texts(benchmarks)
+    read = {name: value for name, value in asdict(texts).items() if name != "texts"}
+    return build_index(texts.texts, settings), {"num_texts": len(texts.texts), **read}
 
 
 def _search_shard(
-    shard: str, *, selected: Folder, benchmarks: Folder, settings: DecontaminationSettings
+    shard: str, *, selected: Folder, benchmarks: Folder, key: str, settings: DecontaminationSettings
 ) -> tuple[int, dict[int, list[Hit]]]:
-    index = _index(benchmarks, settings)
+    index, _ = _index(benchmarks, key, settings)
     hits = {}
     row = -1
     for row, text in enumerate(_texts(selected, shard)):
@@ -232,48 +244,34 @@ def _search_shard(
 # 4. write ----------------------------------------------------------------------------------------------------------
 
 
-def _write_parts(work: _Work, duplicates: Mapping[int, Any], found: _Contamination) -> tuple[dict, list[dict]]:
-    """Write the part files; return the counts and the rows of dropped pages."""
-    dropped: list[dict[str, Any]] = []
-    rows: list[dict[str, Any]] = []
-    tally = _Tally()
-    page = part = chars = 0
-    for shard in work.shards:
-        for row in storage.read_table(work.selected / f"{shard}.parquet").to_pylist():
-            kept = _kept_row(row, page, duplicates, found, work.decontamination, dropped, tally)
-            page += 1
-            if kept is None:
-                continue
-            rows.append(kept)
-            chars += len(kept["text"])
-            if chars >= _PART_CHARS:
-                work.artifact.write_table(f"part-{part:05d}.parquet", pa.Table.from_pylist(rows, CORPUS_SCHEMA))
-                rows, part, chars = [], part + 1, 0
-    if rows or not part:
-        work.artifact.write_table(f"part-{part:05d}.parquet", pa.Table.from_pylist(rows, CORPUS_SCHEMA))
-    reasons = Counter({NEAR_DUPLICATE: 0, CONTAMINATED: 0})
-    reasons.update(entry["drop_reason"] for entry in dropped)
-    counts = {"num_collected": page, "num_kept": work.artifact.num_rows, "dropped": dict(reasons), **tally.counts()}
-    return counts, dropped
-
-
 class _Tally:
-    """Sums over the pages that are kept."""
+    """Sums over the pages that are kept, and a sample of those that are not."""
 
-    def __init__(self):
+    def __init__(self, num_sampled: int):
         self.num_tokens = self.num_segments_dropped = self.num_documents_cut = 0
         self.pages: dict[str, Counter] = {name: Counter() for name in ("languages", "iterations", "top_domains")}
         self.tokens: dict[str, Counter] = {name: Counter() for name in self.pages}
+        self.dropped: Counter = Counter({NEAR_DUPLICATE: 0, CONTAMINATED: 0})
+        self.sample: list[Mapping[str, Any]] = []
+        self.num_sampled = num_sampled
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def keep(self, row: Mapping[str, Any]) -> None:
         self.num_tokens += row["num_tokens"]
         values = (row["language"], str(row["collection_iteration"]), row["domain"])
         for name, value in zip(self.pages, values, strict=True):
             self.pages[name][value] += 1
             self.tokens[name][value] += row["num_tokens"]
 
+    def drop(self, row: Mapping[str, Any], reason: str, **why: Any) -> None:
+        self.dropped[reason] += 1
+        entry = {"id": row["id"], "url": row["url"], "drop_reason": reason, **why}
+        self.sample.append(dropped_row(row["text"], entry))
+        if len(self.sample) > 20 * self.num_sampled + 1000:
+            self.sample = smallest_ids(self.sample, self.num_sampled)
+
     def counts(self) -> dict[str, Any]:
         plain: dict[str, Any] = {
+            "dropped": dict(self.dropped),
             "num_tokens": self.num_tokens,
             "num_segments_dropped": self.num_segments_dropped,
             "num_documents_cut": self.num_documents_cut,
@@ -285,101 +283,91 @@ class _Tally:
         return plain
 
 
-def _kept_row(
-    row: dict[str, Any],
-    page: int,
-    duplicates: Mapping[int, tuple[int, int]],
-    found: _Contamination,
-    settings: DecontaminationSettings,
-    dropped: list[dict[str, Any]],
-    tally: _Tally,
+def _write_parts(
+    work: _Work, names: list[tuple[str, str]], duplicates: Mapping[int, tuple[int, int]], found: _Contamination
+) -> _Tally:
+    """Write the part files and count."""
+    tally = _Tally(work.dedup.num_sampled_drops)
+    rows: list[dict[str, Any]] = []
+    page = part = chars = 0
+    for shard in work.shards:
+        for row in storage.read_table(work.selected / f"{shard}.parquet").to_pylist():
+            if page in duplicates:
+                tally.drop(row, NEAR_DUPLICATE, kept_id=names[duplicates[page][1]][0])
+                kept = None
+            else:
+                kept = _decontaminated(row, bool(found.hits.get(page)), found, work.decontamination, tally)
+            page += 1
+            if kept is None:
+                continue
+            tally.keep(kept)
+            rows.append(kept)
+            chars += len(kept["text"])
+            if chars >= _PART_CHARS:
+                work.artifact.write_table(f"part-{part:05d}.parquet", pa.Table.from_pylist(rows, CORPUS_SCHEMA))
+                rows, part, chars = [], part + 1, 0
+    if rows or not part:
+        work.artifact.write_table(f"part-{part:05d}.parquet", pa.Table.from_pylist(rows, CORPUS_SCHEMA))
+    return tally
+
+
+def _decontaminated(
+    row: dict[str, Any], has_hits: bool, found: _Contamination, settings: DecontaminationSettings, tally: _Tally
 ) -> dict[str, Any] | None:
-    """The row as it enters the corpus, or None with an entry in `dropped`."""
-    entry = {"id": row["id"], "url": row["url"], "page": page, "text": row["text"]}
-    if page in duplicates:
-        dropped.append({**entry, "drop_reason": NEAR_DUPLICATE, "kept_page": duplicates[page][1]})
+    """The row without contaminated segments; None when too little of it is left."""
+    if not has_hits or found.index is None:
+        return row
+    text, hits = decontaminate_text(row["text"], found.index, found.ignored)
+    if not hits:
+        return row
+    if len(text.strip()) < settings.min_kept_share * len(row["text"]):
+        tally.drop(row, CONTAMINATED, items=sorted({hit.item for hit in hits}))
         return None
-    if page in found.hits and found.index is not None:
-        text, hits = decontaminate_text(row["text"], found.index, found.ignored)
-        tally.num_segments_dropped += len({number for hit in hits for number in hit.segments})
-        if hits and len(text) < settings.min_kept_share * len(row["text"]):
-            dropped.append({**entry, "drop_reason": CONTAMINATED, "items": sorted({hit.item for hit in hits})})
-            return None
-        if hits:
-            tally.num_documents_cut += 1
-            row = {**row, "text": text, "num_tokens": estimate_tokens(text)}
-    tally.add(row)
-    return row
+    tally.num_documents_cut += 1
+    tally.num_segments_dropped += len({number for hit in hits for number in hit.segments})
+    return {**row, "text": text, "num_tokens": estimate_tokens(text)}
 
 
 def _write_reports(
     work: _Work,
+    names: list[tuple[str, str]],
     duplicates: Mapping[int, tuple[int, int]],
     found: _Contamination,
-    counts: dict[str, Any],
-    dropped: list[dict[str, Any]],
+    tally: _Tally,
 ) -> None:
-    artifact = work.artifact
-    ids = _page_ids(work)
+    """Everything beside the corpus: clusters, dropped sample, contamination report, counts, dataset card."""
+    artifact, counts = work.artifact, tally.counts()
     lines = [
-        {"id": ids[page], "kept_id": ids[kept], "cluster": ids[number]}
+        json.dumps({"id": names[page][0], "kept_id": names[kept][0], "cluster": names[number][0]})
         for page, (number, kept) in sorted(duplicates.items())
     ]
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    storage.write_bytes(artifact.path / "clusters" / "near_duplicates.jsonl", text.encode())
-    for entry in dropped:
-        if entry["drop_reason"] == NEAR_DUPLICATE:
-            entry["kept_id"] = ids[entry.pop("kept_page")]
-    sample = []
-    for entry in smallest_ids(dropped, work.dedup.num_sampled_drops):
-        plain = {name: value for name, value in entry.items() if name not in ("page", "text")}
-        sample.append(dropped_row(entry["text"], plain))
-    write_dropped_sample(artifact, sample, work.dedup.num_sampled_drops)
-    report = contamination_report(found.hits, found.index, found.ignored, found.read, ids, counts)
+    storage.write_bytes(artifact.path / "clusters" / "near_duplicates.jsonl", "".join(f"{x}\n" for x in lines).encode())
+    write_dropped_sample(artifact, tally.sample, tally.num_sampled)
+    items = [] if found.index is None else report_items(found.hits, found.index, found.ignored, names)
+    report = {
+        "is_decontaminated": found.index is not None,
+        "benchmarks": found.read,
+        "num_segments_dropped": tally.num_segments_dropped,
+        "num_documents_cut": tally.num_documents_cut,
+        "num_documents_dropped": tally.dropped[CONTAMINATED],
+        "ignored_phrases": [
+            {"item": found.index.texts[n].item, "text": found.index.texts[n].text, "num_pages": count}
+            for n, count in sorted(found.ignored.items())
+            if found.index is not None
+        ],
+        "items": items,
+    }
     artifact.write_json("contamination/report.json", report)
-    artifact.counts |= counts | {"num_contaminated_items": len(report["items"]), "benchmarks": found.read}
+    artifact.counts |= {"num_collected": len(names), "num_kept": artifact.num_rows, **counts}
+    artifact.counts |= {"num_contaminated_items": len(items), "benchmarks": found.read}
     card = dataset_card(artifact.counts, artifact.settings, len(work.collected))
     storage.write_bytes(artifact.path / "README.md", card.encode())
 
 
-def _page_ids(work: _Work) -> list[str]:
-    ids: list[str] = []
+def _page_names(work: _Work) -> list[tuple[str, str]]:
+    """(id, url) of every collected page, in shard order."""
+    names: list[tuple[str, str]] = []
     for shard in work.shards:
-        ids += storage.read_table(work.selected / f"{shard}.parquet", ["id"])["id"].to_pylist()
-    return ids
-
-
-def contamination_report(
-    hits: Mapping[int, Sequence[Hit]],
-    index: BenchmarkIndex | None,
-    ignored: Mapping[int, int],
-    read: Mapping[str, Any],
-    ids: Sequence[str],
-    counts: Mapping[str, Any],
-) -> dict[str, Any]:
-    """What was found, by benchmark item: pages, segments, the matching words and up to five dropped segments."""
-    items: dict[str, dict[str, Any]] = {}
-    for page, some in sorted(hits.items()):
-        for hit in some:
-            if index is None or (hit.is_short and hit.text_number in ignored):
-                continue
-            text = index.texts[hit.text_number]
-            fresh = {"item": hit.item, "kind": text.kind, "benchmark_text": text.text[:300], "num_pages": 0, "found": []}
-            item = items.setdefault(hit.item, fresh)
-            item["num_pages"] += ids[page] not in {place["id"] for place in item["found"]}
-            if len(item["found"]) < 5:
-                item["found"].append({"id": ids[page], "matched": hit.matched, "segment": hit.segment})
-    phrases = [
-        {"item": index.texts[n].item, "text": index.texts[n].text, "num_pages": count}
-        for n, count in sorted(ignored.items())
-        if index is not None
-    ]
-    return {
-        "is_decontaminated": index is not None,
-        "benchmarks": dict(read),
-        "num_segments_dropped": counts["num_segments_dropped"],
-        "num_documents_cut": counts["num_documents_cut"],
-        "num_documents_dropped": counts["dropped"][CONTAMINATED],
-        "ignored_phrases": phrases,
-        "items": sorted(items.values(), key=lambda item: (-item["num_pages"], item["item"])),
-    }
+        table = storage.read_table(work.selected / f"{shard}.parquet", ["id", "url"])
+        names += zip(table["id"].to_pylist(), table["url"].to_pylist(), strict=True)
+    return names

@@ -22,7 +22,7 @@ DUPLICATE_KINDS = ("tracking", "print", "mirror", "copy", "same_url")
 same text; `same_url`: crawled twice."""
 DUPLICATE_SHARE = 0.06
 """Copies among all pages."""
-MATH_SITE_PAGE_SHARE = 0.31
+MATH_SITE_PAGE_SHARE = 0.28
 """Pages of mathematics sites among the originals; a fifth of them is not about mathematics."""
 MATH_DOMAIN_WEIGHTS = {
     "qa": 4, "wiki": 4, "lecture": 5, "mathjax": 4, "wordpress": 4, "school_zh": 7, "practice": 5, "blog": 6,
@@ -59,7 +59,8 @@ def plan_sites(settings: MiniWebSettings, hosts: Iterator[str], rng: random.Rand
     kinds = [kind for kind, count in wanted.items() for _ in range(count)]
     kinds = kinds[:num_math] if len(kinds) > num_math else kinds + extra[: num_math - len(kinds)]
     # Interleaved so that a small web has Chinese and German sites too.
-    others = [kind for pair in zip(ENGLISH_KINDS, (*CHINESE_KINDS, "de_daily") * 2, strict=True) for kind in pair]
+    foreign = (CHINESE_KINDS[0], "de_daily", *CHINESE_KINDS[1:])
+    others = [kind for n, third in enumerate(foreign) for kind in (*ENGLISH_KINDS[2 * n : 2 * n + 2], third)]
     kinds += [others[i % len(others)] for i in range(settings.num_domains - num_math)]
     return [_site(kind, index, kinds[:index].count(kind), next(hosts), rng) for index, kind in enumerate(kinds)]
 

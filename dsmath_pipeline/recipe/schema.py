@@ -197,9 +197,11 @@ class SftSettings(Section):
     max_examples: int = setting(776_000, "examples used", "section 3", gt=0)
     context_tokens: int = setting(4096, "examples are concatenated up to this length, tokens", "section 3", gt=0)
     learning_rate: float = setting(5e-5, "constant learning rate", "section 3", gt=0)
+    beta1: float = setting(0.9, "AdamW beta 1", OURS + "as in pretraining")
+    beta2: float = setting(0.95, "AdamW beta 2", OURS + "as in pretraining")
     weight_decay: float = setting(0.1, "AdamW weight decay", OURS + "as in pretraining")
     max_grad_norm: float = setting(1.0, "gradient clipping", OURS + "as in pretraining")
-    micro_batch_examples: int = setting(8, "sequences in one forward pass", OURS + "fits a GPU", gt=0)
+    micro_batch_examples: int = setting(8, "examples in one forward pass", OURS + "fits a GPU", gt=0)
     save_steps: int = setting(100, "optimizer steps between checkpoints", OURS + "minutes", gt=0)
 
 
@@ -209,9 +211,17 @@ class RewardModelSettings(Section):
     learning_rate: float = setting(2e-5, "learning rate", "section 4.2", gt=0)
     num_questions: int = setting(144_000, "questions with sampled solutions", "section 4.2", gt=0)
     samples_per_question: int = setting(4, "solutions sampled for each question", OURS + "not stated", ge=1)
+    temperature: float = setting(1.0, "temperature of these samples", OURS + "not stated; as in GRPO's rollouts", gt=0)
+    max_completion_tokens: int = setting(1024, "longest sampled solution, tokens", OURS + "as in GRPO's rollouts", gt=0)
     batch_examples: int = setting(256, "solutions in one optimizer step", OURS + "as in SFT", gt=0)
     num_epochs: int = setting(1, "passes over the solutions", OURS + "not stated", ge=1)
+    beta1: float = setting(0.9, "AdamW beta 1", OURS + "as in pretraining")
+    beta2: float = setting(0.95, "AdamW beta 2", OURS + "as in pretraining")
+    weight_decay: float = setting(0.0, "AdamW weight decay", OURS + "not stated")
+    max_grad_norm: float = setting(1.0, "gradient clipping", OURS + "as in pretraining")
     held_out_share: float = setting(0.1, "share of the questions kept for measuring, 0-1", OURS + "to see overfitting")
+    micro_batch_examples: int = setting(8, "solutions in one forward pass", OURS + "fits a GPU", gt=0)
+    save_steps: int = setting(100, "optimizer steps between checkpoints", OURS + "minutes", gt=0)
 
 
 class RlSettings(Section):
@@ -229,6 +239,9 @@ class RlSettings(Section):
     std_epsilon: float = setting(1e-6, "added to the group's standard deviation", OURS + "avoids division by zero")
     rule_reward_weight: float = setting(1.0, "weight of the rule reward (grading)", OURS + "verifiable problems", ge=0)
     model_reward_weight: float = setting(0.0, "weight of the reward model's probability", "section 4.2 uses 1", ge=0)
+    beta1: float = setting(0.9, "AdamW beta 1", OURS + "as in pretraining")
+    beta2: float = setting(0.95, "AdamW beta 2", OURS + "as in pretraining")
+    weight_decay: float = setting(0.0, "AdamW weight decay", OURS + "the KL term is the regulariser")
     max_grad_norm: float = setting(1.0, "gradient clipping", OURS + "as in pretraining")
     micro_batch_completions: int = setting(64, "completions in one forward pass", OURS + "fits a GPU", gt=0)
     save_steps: int = setting(20, "exploration stages between checkpoints", OURS + "minutes", gt=0)

@@ -116,7 +116,10 @@ def test_the_same_text_at_another_address_is_dropped_in_spite_of_case_and_spacin
         tmp_path / "documents",
         {
             "s1": [document("a", "https://one.org/", "The  Text of the page")],
-            "s2": [document("b", "https://two.org/", "the text\nof the page"), document("c", "https://x.org", "数学" * 9)],
+            "s2": [
+                document("b", "https://two.org/", "the text\nof the page"),
+                document("c", "https://x.org", "数学" * 9),
+            ],
         },
     )
     manifest = deduplicate(docs, tmp_path / "out", SETTINGS)
@@ -134,7 +137,10 @@ def test_the_same_text_at_another_address_is_dropped_in_spite_of_case_and_spacin
 def test_shards_keep_their_names_and_columns_and_leave_no_working_files(tmp_path):
     docs = write_documents(
         tmp_path / "documents",
-        {"x:1": [document("a", "https://one.org/", "short")], "x:2": [document("b", "https://two.org/", "long enough")]},
+        {
+            "x:1": [document("a", "https://one.org/", "short")],
+            "x:2": [document("b", "https://two.org/", "long enough")],
+        },
     )
     deduplicate(docs, tmp_path / "out", SETTINGS)
     assert sorted(p.name for p in (tmp_path / "out").glob("*.parquet")) == ["x:1.parquet", "x:2.parquet"]

@@ -1,0 +1,57 @@
+"""Rewards of completions: a rule (is the answer right?), the reward model's probability, and their weighted sum.
+
+The paper rewards with a model only (section 4.2); its figure 5 shows the rule as well. Grading is passed in as a
+function, so this file depends on no grader.
+"""
+
+from collections.abc import Callable, Sequence
+
+from ..grading.equality import grade as default_grade
+from ..records import Completion, Grade, Problem
+from ..recipe.schema import RlSettings
+
+Grader = Callable[[str, str], Grade]
+"""grade(reference answer, solution text)."""
+
+
+def grade_completions(
+    problems: Sequence[Problem], groups: Sequence[Sequence[Completion]], grade: Grader | None = None
+) -> list[list[Grade]]:
+    """The grade of every completion, grouped as given. A completion that was cut off is graded by what is there."""
+    grader = grade or default_grade
+    cache: dict[tuple[str, str], Grade] = {}
+    grades = []
+    for problem, group in zip(problems, groups, strict=True):
+        row = []
+        for completion in group:
+            key = (problem.answer, completion.text)
+            if key not in cache:
+                cache[key] = grader(*key)
+            row.append(cache[key])
+        grades.append(row)
+    return grades
+
+
+def rule_rewards(grades: Sequence[Sequence[Grade]]) -> list[list[float]]:
+    """1 for a correct solution, 0 for every other verdict."""
+    return [[1.0 if grade.is_correct else 0.0 for grade in row] for row in grades]
+
+
+def mix_rewards(
+    rule: Sequence[Sequence[float]], model: Sequence[Sequence[float]] | None, settings: RlSettings
+) -> list[list[float]]:
+    """Weighted sum of rule rewards and reward-model probabilities, both 0-1.
+
+    Raises ValueError when the recipe gives the reward model a weight and no scores are there.
+    """
+    if model is None:
+        if settings.model_reward_weight:
+            raise ValueError(
+                f"rl.model_reward_weight is {settings.model_reward_weight}, but no reward model was given: "
+                "train one first, or set the weight to 0"
+            )
+        model = [[0.0] * len(row) for row in rule]
+    return [
+        [settings.rule_reward_weight * r + settings.model_reward_weight * m for r, m in zip(a, b, strict=True)]
+        for a, b in zip(rule, model, strict=True)
+    ]
