@@ -65,9 +65,12 @@ class Run:
         recipe = Recipe.model_validate(value["recipe"])
         return Run(storage.folder(value["root"]), recipe, inputs, value["workers"], progress, value["force"])
 
-    @property
-    def options(self) -> dict[str, Any]:
-        return {"progress": self.progress, "force": self.force}
+    def out(self, *names: str) -> Folder:
+        """The folder that a stage writes; emptied first when the artifact is to be made again."""
+        path = self.folder(*names)
+        if self.force:
+            storage.remove(path)
+        return path
 
     @property
     def crawl(self) -> list[str]:
@@ -92,21 +95,16 @@ class Run:
 def mini_web(run: Run) -> Manifest:
     from .demo.mini_web import write_mini_web
 
+    recipe = run.recipe
     return write_mini_web(
-        run.folder("mini_web"), run.recipe.mini_web, run.recipe.seed, truth=run.folder("truth"), **run.options
+        run.out("mini_web"), recipe.mini_web, recipe.seed, truth=run.folder("truth"), progress=run.progress
     )
 
 
 def word_problems(run: Run) -> Manifest:
     from .demo.word_problems import write_problems
 
-    return write_problems(run.folder("word_problems"), run.recipe.mini_web, run.recipe.seed, **run.options)
-
-
-def seed(run: Run) -> Manifest:
-    from .corpus.seeds import write_seed
-
-    return write_seed(run.seed_file, run.folder("seed"), **run.options)
+    return write_problems(run.out("word_problems"), run.recipe.mini_web, run.recipe.seed, progress=run.progress)
 
 
 # Corpus --------------------------------------------------------------------------------------------------------------
@@ -116,11 +114,111 @@ def documents(run: Run) -> Manifest:
     from .corpus.pages import extract_files
 
     return extract_files(
-        run.crawl, run.folder("documents"), run.recipe.extract, workers=run.workers, **run.options
+        run.crawl, run.out("documents"), run.recipe.extract, workers=run.workers, progress=run.progress
     )
 
 
 def unique_documents(run: Run) -> Manifest:
     from .corpus.dedup import deduplicate
 
-    return deduplicate(run.folder("documents"), run.folder("unique_documents"), run.recipe.dedup, **run.options)
+    return deduplicate(
+        run.folder("documents"), run.out("unique_documents"), run.recipe.dedup, workers=run.workers,
+        progress=run.progress,
+    )  # fmt: skip
+
+
+def math_corpus(run: Run) -> Manifest:
+    from .corpus.final import assemble_corpus
+
+    collected = [run.folder(f"iteration_{k}", "collected") for k in run.iterations]
+    return assemble_corpus(
+        run.folder("unique_documents"), collected, storage.folder(run.benchmarks), run.out("math_corpus"),
+        run.recipe.dedup, run.recipe.decontamination, workers=run.workers, progress=run.progress,
+    )  # fmt: skip
+
+
+def natural_language(run: Run) -> Manifest:
+    from .corpus.natural_language import select_natural_language
+
+    return select_natural_language(
+        run.folder("unique_documents"), run.folder(f"iteration_{run.iterations[-1]}", "collected"),
+        run.out("natural_language"), progress=run.progress,
+    )  # fmt: skip
+
+
+# Training ------------------------------------------------------------------------------------------------------------
+
+
+def tokenizer(run: Run) -> Manifest:
+    from .tokens.tokenizer import train_tokenizer
+
+    return train_tokenizer(
+        run.folder("math_corpus"), run.out("tokenizer"), run.recipe.tokenizer, run.recipe.seed,
+        problems=run.folder("word_problems"), progress=run.progress,
+    )  # fmt: skip
+
+
+def tokens(run: Run) -> Manifest:
+    from .tokens.packing import pack_tokens
+
+    sources = {"corpus": run.folder("math_corpus"), "natural_language": run.folder("natural_language")}
+    recipe = run.recipe
+    return pack_tokens(
+        sources, run.folder("tokenizer"), run.out("tokens"), recipe.mixture, recipe.pretrain, recipe.seed,
+        progress=run.progress,
+    )  # fmt: skip
+
+
+def base_model(run: Run) -> Manifest:
+    from .training.pretrain import pretrain
+
+    recipe = run.recipe
+    return pretrain(
+        run.folder("tokens"), run.folder("tokenizer"), run.out("models", "base"), recipe.model, recipe.pretrain,
+        recipe.seed, progress=run.progress,
+    )  # fmt: skip
+
+
+def sft_model(run: Run) -> Manifest:
+    from .training.sft import train_sft
+
+    return train_sft(
+        run.folder("models", "base"), run.folder("word_problems"), run.out("models", "sft"), run.recipe.sft,
+        run.recipe.seed, progress=run.progress,
+    )  # fmt: skip
+
+
+def reward_model(run: Run) -> Manifest:
+    from .rl.reward_model import train_reward_model
+
+    return train_reward_model(
+        run.folder("models", "sft"), run.folder("models", "base"), run.folder("word_problems"),
+        run.out("models", "reward"), run.recipe.reward_model, run.recipe.seed, progress=run.progress,
+    )  # fmt: skip
+
+
+def rl_model(run: Run) -> Manifest:
+    from .rl.trainer import train_grpo
+
+    return train_grpo(
+        run.folder("models", "sft"), run.folder("models", "reward"), run.folder("word_problems"),
+        run.out("models", "rl"), run.recipe.rl, run.recipe.seed, progress=run.progress,
+    )  # fmt: skip
+
+
+# Evaluation and report -----------------------------------------------------------------------------------------------
+
+
+def evaluation(run: Run, model: str) -> Manifest:
+    from .evaluation.harness import evaluate_model
+
+    return evaluate_model(
+        run.folder("models", model), ["word_problems"], run.folder("word_problems"), run.out("evaluation", model),
+        run.recipe.evaluation, "cot", run.recipe.seed, progress=run.progress,
+    )  # fmt: skip
+
+
+def report(run: Run) -> Manifest:
+    from .reporting.page import write_report
+
+    return write_report(run.root, run.out("report"), truth=run.folder("truth"), progress=run.progress)

@@ -28,65 +28,19 @@ from ..storage import ArtifactError, Folder, file_key
 SKIPPED_FOLDERS = ("grader_parity",)
 """Folder names that hold judged model outputs."""
 
-_QUESTION = frozenset(
-    [
-        "question",
-        "problem",
-        "input",
-        "query",
-        "prompt",
-        "text",
-        "body",
-        "passage",
-        "statement",
-        "context",
-        "stem",
-        "instruction",
-    ]
-)
-_ANSWER = frozenset(
-    [
-        "answer",
-        "solution",
-        "rationale",
-        "golden",
-        "gold",
-        "target",
-        "truth",
-        "explanation",
-        "proof",
-        "output",
-        "response",
-        "cot",
-    ]
-)
+_QUESTION = frozenset([
+    "question", "problem", "input", "query", "prompt", "text", "body", "passage", "statement", "context", "stem",
+    "instruction",
+])  # fmt: skip
+_ANSWER = frozenset([
+    "answer", "solution", "rationale", "golden", "gold", "target", "truth", "explanation", "proof", "output",
+    "response", "cot",
+])  # fmt: skip
 _OPTION = frozenset(["option", "options", "choice", "choices", "endings"])
-_BOOKKEEPING = frozenset(
-    [
-        "id",
-        "idx",
-        "index",
-        "number",
-        "num",
-        "name",
-        "type",
-        "level",
-        "source",
-        "license",
-        "topic",
-        "url",
-        "lang",
-        "language",
-        "canonical",
-        "code",
-        "formula",
-        "equation",
-        "date",
-        "format",
-        "key",
-        "score",
-    ]
-)
+_BOOKKEEPING = frozenset([
+    "id", "idx", "index", "number", "num", "name", "type", "level", "source", "license", "topic", "url", "lang",
+    "language", "canonical", "code", "formula", "equation", "date", "format", "key", "score",
+])  # fmt: skip
 _NAME_PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 
@@ -152,7 +106,7 @@ def benchmark_files(folder: Folder) -> list[Folder]:
             f"no benchmark file in {folder}: decontamination needs JSONL files with the questions and answers, "
             "for example gsm8k/test.jsonl"
         )
-    return sorted(files, key=lambda p: p.parts)
+    return sorted(files, key=lambda p: tuple(p.parts))
 
 
 def benchmarks_key(folder: Folder) -> str:

@@ -142,11 +142,17 @@ def decontaminate_text(text: str, index: BenchmarkIndex, ignored: Collection[int
         return text, []
     lines = text.split("\n")
     line_words = [words(line) for line in lines]
-    line_of = np.repeat(np.arange(len(lines)), [len(w) for w in line_words])
-    document = [word for some in line_words for word in some]
-    hits = [_hit(group, lines, line_of, document, index) for group in _groups(_matches(document, index, ignored))]
-    dropped = {number for hit in hits for number in hit.segments}
-    return "\n".join(line for number, line in enumerate(lines) if number not in dropped), hits
+    kept = list(range(len(lines)))
+    hits: list[Hit] = []
+    while True:  # lines that become neighbours when others go may form a new match
+        document = [word for number in kept for word in line_words[number]]
+        line_of = np.repeat(np.array(kept, np.int64), [len(line_words[number]) for number in kept])
+        found = [_hit(match, lines, line_of, document, index) for match in _groups(_matches(document, index, ignored))]
+        if not found:
+            return "\n".join(lines[number] for number in kept), hits
+        hits += found
+        dropped = {number for hit in found for number in hit.segments}
+        kept = [number for number in kept if number not in dropped]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,15 +191,14 @@ def _groups(matches: list[_Match]) -> list[_Match]:
 
 
 def _hit(match: _Match, lines: list[str], line_of: np.ndarray, document: list[str], index: BenchmarkIndex) -> Hit:
-    first, last = int(line_of[match.start]), int(line_of[match.end - 1])
-    segment = "\n".join(lines[first : last + 1]).strip()
+    numbers = tuple(sorted(set(line_of[match.start : match.end].tolist())))
     return Hit(
         match.text_number,
         index.texts[match.text_number].item,
         " ".join(document[match.start : match.end])[:_EXCERPT_CHARS],
-        segment[:_EXCERPT_CHARS],
+        "\n".join(lines[number].strip() for number in numbers)[:_EXCERPT_CHARS],
         match.is_short,
-        tuple(range(first, last + 1)),
+        numbers,
     )
 
 

@@ -40,36 +40,11 @@ TOO_SHORT, DUPLICATE_URL, DUPLICATE_TEXT = "too_short", "duplicate_url", "duplic
 DROP_REASONS = (TOO_SHORT, DUPLICATE_URL, DUPLICATE_TEXT)
 EXCERPT_CHARS = 400
 
-_TRACKING = frozenset(
-    [
-        "gclid",
-        "gclsrc",
-        "dclid",
-        "gbraid",
-        "wbraid",
-        "fbclid",
-        "msclkid",
-        "yclid",
-        "twclid",
-        "ttclid",
-        "igshid",
-        "mc_cid",
-        "mc_eid",
-        "mkt_tok",
-        "vero_id",
-        "oly_enc_id",
-        "oly_anon_id",
-        "_ga",
-        "_gl",
-        "_hsenc",
-        "_hsmi",
-        "__s",
-        "s_cid",
-        "spm",
-        "wt_mc",
-        "icid",
-    ]
-)
+_TRACKING = frozenset([
+    "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "fbclid", "msclkid", "yclid", "twclid", "ttclid", "igshid",
+    "mc_cid", "mc_eid", "mkt_tok", "vero_id", "oly_enc_id", "oly_anon_id", "_ga", "_gl", "_hsenc", "_hsmi", "__s",
+    "s_cid", "spm", "wt_mc", "icid",
+])  # fmt: skip
 _SESSION = frozenset(["phpsessid", "jsessionid", "sessionid", "session_id", "aspsessionid", "cfid", "cftoken"])
 _MAYBE_SESSION = frozenset(["sid", "s", "zenid", "oscsid"])
 _SESSION_VALUE = re.compile(r"[0-9a-fA-F]{16,}")

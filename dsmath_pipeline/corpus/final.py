@@ -204,34 +204,36 @@ class _Contamination:
 def _find_contamination(work: _Work, duplicates: Mapping[int, Any], progress: Progress) -> _Contamination:
     if work.benchmarks is None:
         return _Contamination()
-    settings, key = work.decontamination, benchmarks_key(work.benchmarks)
-    index, read = _index(work.benchmarks, key, settings)
+    key, plain = benchmarks_key(work.benchmarks), work.decontamination.model_dump_json()
+    index, read = _index(work.benchmarks, key, plain)
     found = _Contamination(index, read=read)
     search = functools.partial(
-        _search_shard, selected=work.selected, benchmarks=work.benchmarks, key=key, settings=settings
+        _search_shard, selected=work.selected, benchmarks=work.benchmarks, key=key, settings_json=plain
     )
     results = map_shards(search, work.shards, workers=work.workers, what="decontamination", progress=progress)
     start = 0
     for num_rows, hits in results:
         found.hits |= {start + row: some for row, some in hits.items() if start + row not in duplicates}
         start += num_rows
+    limit = work.decontamination.max_short_hits
     pages_of = Counter(number for hits in found.hits.values() for number in {h.text_number for h in hits if h.is_short})
-    found.ignored = {number: count for number, count in pages_of.items() if count > settings.max_short_hits}
+    found.ignored = {number: count for number, count in pages_of.items() if count > limit}
     return found
 
 
 @functools.lru_cache(maxsize=1)
-def _index(benchmarks: Folder, key: str, settings: DecontaminationSettings) -> tuple[BenchmarkIndex, dict[str, Any]]:
+def _index(benchmarks: Folder, key: str, settings_json: str) -> tuple[BenchmarkIndex, dict[str, Any]]:
     """The index and what was read for it, made once in a process; `key` is the content's identity."""
+    settings = DecontaminationSettings.model_validate_json(settings_json)
     texts = load_benchmark_texts(benchmarks)
     read = {name: value for name, value in asdict(texts).items() if name != "texts"}
     return build_index(texts.texts, settings), {"num_texts": len(texts.texts), **read}
 
 
 def _search_shard(
-    shard: str, *, selected: Folder, benchmarks: Folder, key: str, settings: DecontaminationSettings
+    shard: str, *, selected: Folder, benchmarks: Folder, key: str, settings_json: str
 ) -> tuple[int, dict[int, list[Hit]]]:
-    index, _ = _index(benchmarks, key, settings)
+    index, _ = _index(benchmarks, key, settings_json)
     hits = {}
     row = -1
     for row, text in enumerate(_texts(selected, shard)):
@@ -371,3 +373,21 @@ def _page_names(work: _Work) -> list[tuple[str, str]]:
         table = storage.read_table(work.selected / f"{shard}.parquet", ["id", "url"])
         names += zip(table["id"].to_pylist(), table["url"].to_pylist(), strict=True)
     return names
+
+
+def remaining_contamination(
+    corpus: Folder, benchmarks: Folder, settings: DecontaminationSettings
+) -> list[dict[str, str]]:
+    """Benchmark texts that the finished corpus still holds: url, item, matched. Empty when decontamination worked.
+
+    Short texts that the corpus's report lists as ignored phrases do not count.
+    """
+    index, _ = _index(benchmarks, benchmarks_key(benchmarks), settings.model_dump_json())
+    report = storage.read_json(corpus / "contamination" / "report.json")
+    phrases = {(phrase["item"], phrase["text"]) for phrase in report["ignored_phrases"]}
+    ignored = {number for number, text in enumerate(index.texts) if (text.item, text.text) in phrases}
+    found = []
+    for row in storage.read_table(corpus, ["url", "text"]).to_pylist():
+        for hit in decontaminate_text(row["text"], index, ignored)[1]:
+            found.append({"url": row["url"], "item": hit.item, "matched": hit.matched})
+    return found

@@ -25,6 +25,7 @@ from .mathml import mathml_to_latex
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _PLACEHOLDER = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 PLACEHOLDER = re.compile(f"{_OPEN}\\d+{_CLOSE}")
+_PRIVATE_USE = re.compile("[\ue000-\uf8ff]+")
 DOLLAR, BACKSLASH = "\ue002", "\ue003"
 """Stand for "$" and "\\" in code, so that no TeX is looked for there."""
 
@@ -97,7 +98,7 @@ def has_tex_renderer(raw_html: bytes) -> bool:
 
 def clean_latex(latex: str, is_display: bool) -> tuple[str, bool]:
     """LaTeX without delimiters, `{\\displaystyle ...}` wrapper and CDATA marks; and whether it is a display formula."""
-    latex = latex.replace("\xa0", " ").strip().strip("\u200b").strip()
+    latex = _PRIVATE_USE.sub("", latex).replace("\xa0", " ").strip().strip("\u200b").strip()
     latex = re.sub(r"^(?:%\s*)?<!\[CDATA\[|(?:%\s*)?\]\]>$", "", latex).strip()
     for opening, closing, display in (("$$", "$$", True), ("\\[", "\\]", True), ("\\(", "\\)", None), ("$", "$", None)):
         if latex.startswith(opening) and latex.endswith(closing) and len(latex) > len(opening) + len(closing):

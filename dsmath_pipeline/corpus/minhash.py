@@ -54,7 +54,7 @@ def _mix(values: np.ndarray) -> np.ndarray:
 
 def word_hashes(tokens: Sequence[str]) -> np.ndarray:
     """One 64-bit hash (uint64) a word; the same in every process and on every machine."""
-    return np.fromiter((_word_hashes[word] for word in tokens), dtype=np.uint64, count=len(tokens))
+    return np.fromiter(map(_word_hashes.__getitem__, tokens), dtype=np.uint64, count=len(tokens))
 
 
 def gram_hashes(hashes: np.ndarray, n: int) -> np.ndarray:
@@ -196,7 +196,7 @@ def near_duplicates(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Clusters (int64 [N]) and survivors (bool [N]) of texts that fit into memory."""
     keys = band_keys(texts, settings)
-    grams = {int(i): gram_set(texts[i], settings.ngram_words) for i in np.flatnonzero(bucket_mates(keys))}
+    grams = {i: gram_set(texts[i], settings.ngram_words) for i in np.flatnonzero(bucket_mates(keys)).tolist()}
     clusters = cluster(keys, grams.__getitem__, settings)
     kept = np.zeros(len(texts), bool)
     kept[list(survivors(clusters, scores, [len(t) for t in texts], ids).values())] = True

@@ -26,7 +26,7 @@ def load_grammar(*names: str) -> Grammar:
     """The lists of the named files, merged; later files win."""
     grammar: Grammar = {}
     for name in names:
-        text = (resources.files(__package__) / "grammars" / f"{name}.txt").read_text(encoding="utf-8")
+        text = (resources.files("dsmath_pipeline.demo") / "grammars" / f"{name}.txt").read_text(encoding="utf-8")
         grammar |= parse_grammar(text)
     return grammar
 

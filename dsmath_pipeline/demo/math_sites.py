@@ -26,9 +26,9 @@ OTHER_SECTION_SHARE = {"school_zh": 0.25, "blog": 0.45, "qa": 0.06, "lecture": 0
 """Share of pages without mathematics on a site."""
 
 SITE_MARKUPS: dict[str, tuple[str, ...]] = {
-    "qa": ("dollars", "brackets"), "wiki": ("mathml",), "lecture": ("katex", "bare_mathml", "katex"),
+    "qa": ("dollars", "brackets"), "wiki": ("mathml",), "lecture": ("bare_mathml", "katex", "katex"),
     "mathjax": ("mathjax_script",), "wordpress": ("image_alt",), "school_zh": ("brackets", "katex", "mathjax_script"),
-    "practice": ("dollars", "katex"), "blog": ("dollars", "image_alt", "katex"),
+    "practice": ("katex", "dollars"), "blog": ("dollars", "image_alt", "katex"),
 }  # fmt: skip
 """Markups of a kind's sites, in turn."""
 MATH_KINDS = tuple(SITE_MARKUPS)

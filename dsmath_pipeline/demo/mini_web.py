@@ -35,8 +35,8 @@ MINI_WEB_VERSION = "1"
 
 SEED_KINDS = {"qa": 36, "wiki": 32, "lecture": 28, "school_zh": 4}
 """What the seed consists of, weights."""
-SEED_WORKED_SHARE = 0.35
-"""Share of worked problems in the text of a question-and-answer page of the seed."""
+SEED_WORKED_SHARE = 0.3
+"""Share of worked problems in a seed text: less than half of what pages of the crawl have."""
 
 
 def write_mini_web(
@@ -45,7 +45,8 @@ def write_mini_web(
 ) -> Manifest:  # fmt: skip
     """Write crawl, seed texts and benchmark below `out`, and the truth into `truth` (default: `<out>_truth` beside it).
 
-    The same settings and seed give the same bytes. Rows: pages. Counts: `truth.truth_counts`, WARC files and seed texts.
+    The same settings and seed give the same bytes. Rows: pages of the crawl. The counts of the
+    truth are `truth.truth_counts`.
     """
     identity = {**settings_dict(settings), "seed": seed}
     truth = truth if truth is not None else out.parent / f"{out.name}_truth"
@@ -65,8 +66,10 @@ def write_mini_web(
             counts = truth_counts(pages)
             if web_run.artifact:
                 web_run.artifact.num_rows = len(pages)
-                web_run.artifact.counts |= {"pages": len(pages), "warc_files": settings.num_warc_files,
-                                            "seed_texts": settings.num_seed_texts, "problems": len(problems)}  # fmt: skip
+                web_run.artifact.counts |= {
+                    "pages": len(pages), "warc_files": settings.num_warc_files,
+                    "seed_texts": settings.num_seed_texts, "problems": len(problems),
+                }  # fmt: skip
             if truth_run.artifact:
                 truth_run.artifact.write_table("truth.parquet", truth_table(pages, places))
                 truth_run.artifact.counts |= counts
@@ -106,7 +109,7 @@ def write_seed(path: Folder, num_texts: int, hosts: Iterator[str], seed: int) ->
     lines = []
     for number in range(num_texts):
         kind = rng.choices(list(SEED_KINDS), list(SEED_KINDS.values()))[0]
-        text = seed_text(rng, kind, SEED_WORKED_SHARE if kind == "qa" else 0.0)
+        text = seed_text(rng, kind, SEED_WORKED_SHARE)
         date = f"2023-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}T00:00:00Z"
         row = {"url": f"https://{rng.choice(sites)}/{kind}/{number}", "text": text, "date": date}
         lines.append(json.dumps(row, ensure_ascii=False))

@@ -35,16 +35,16 @@ BENCHMARK_PAGE_SHARE = 0.01
 _FIRST = (
     "north blue quiet open river stone green copper silver maple harbor little bright field cedar lantern winter sunny "
     "granite velvet amber meadow orchard coral falcon willow summit ivory juniper marble pepper saffron thistle"
-).split()
+)
 _SECOND = (
     "post corner notes house works gazette garden market desk press bench board lane point square lab room journal "
     "circle path forge window ledger bridge tower shelf"
-).split()
+)
 
 
 def host_names(rng: random.Random) -> Iterator[str]:
     """Distinct invented hosts under the reserved top-level domain `example`, in random order."""
-    names = [f"{first}{second}" for first in _FIRST for second in _SECOND]
+    names = [f"{first}{second}" for first in _FIRST.split() for second in _SECOND.split()]
     rng.shuffle(names)
     for name in names:
         yield f"www.{name}.example" if len(name) % 3 == 0 else f"{name}.example"
@@ -75,7 +75,9 @@ def _site(kind: str, index: int, same_kind: int, host: str, rng: random.Random) 
     return Site(host, name, kind, language, index % NUM_LAYOUTS, markups[same_kind % len(markups)], charset)
 
 
-def plan_pages(settings: MiniWebSettings, sites: Sequence[Site], problems: Sequence[Problem], seed: int) -> list[WebPage]:
+def plan_pages(
+    settings: MiniWebSettings, sites: Sequence[Site], problems: Sequence[Problem], seed: int
+) -> list[WebPage]:
     """Exactly `num_pages` pages in crawl order. `problems` are held-out benchmark problems that quiz pages copy."""
     rng = random.Random(f"{seed}:mini_web:plan")
     num_copies = round(settings.num_pages * DUPLICATE_SHARE)
@@ -146,7 +148,11 @@ def _page(rng: random.Random, site: Site, article: Article, titles: Sequence[str
 
 
 def _copies(
-    articles: Sequence[tuple[Site, Article]], pages: Sequence[WebPage], sites: Sequence[Site], num: int, rng: random.Random
+    articles: Sequence[tuple[Site, Article]],
+    pages: Sequence[WebPage],
+    sites: Sequence[Site],
+    num: int,
+    rng: random.Random,
 ) -> tuple[list[WebPage], set[int]]:
     """`num` copies of pages of some length, kinds in turn, and the numbers of the originals."""
     numbers = [n for n, (_, article) in enumerate(articles) if len(article.body) > 2000 and not article.has_benchmark]

@@ -74,7 +74,9 @@ def _shop_body(rng: random.Random, texts: list[str]) -> str:
 def _post(rng: random.Random, kind: str, text: str) -> str:
     user = f"{draw(rng, load_grammar('shared_en'), 'first').lower()}_{rng.randint(1, 99)}"
     if kind == "forum":
-        return f'<div class="post"><span class="author">{user}</span><div class="text"><p>{escape(text)}</p></div></div>'
+        return (
+            f'<div class="post"><span class="author">{user}</span><div class="text"><p>{escape(text)}</p></div></div>'
+        )
     return (
         f'<div class="answer"><div class="vote"><span class="count">{rng.randint(-3, 60)}</span></div>'
         f'<div class="post-text"><p>{escape(text)}</p></div><div class="user-info">answered by {user}</div></div>'

@@ -14,6 +14,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from typing import Any
 
 from ..progress import SILENT, Progress
@@ -28,6 +29,7 @@ TIMEOUT_SECONDS = 6.0
 
 _LETTER = re.compile(r"[(（]?\s*([A-Ja-j])\s*(?:[)）]|[.:：,，、](?:\s|$)|$|\s)")
 _REFERENCE_LETTER = re.compile(r"[(（]?([A-J])[)）]?")
+_REFERENCE_LETTERS = re.compile(r"[(（]?[A-E][)）]?(?:\s*[,，、]?\s*[(（]?[A-E][)）]?)+")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})\s*(?:([ap])\.?\s?m\.?)?", re.IGNORECASE)
 _BASED = re.compile(r"([0-9a-z]+)_\{?(\d+)\}?")
 _PARTS = re.compile(r"\s*[;；]\s*")
@@ -40,20 +42,22 @@ _TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textit|mathit|o
 _MATHEMATICAL = re.compile(r"[\d\\^_=+*/<>|π√∞]|^[^\W\d_]$")
 
 
-def grade(reference: str, solution: str, *, symbolic: bool = True) -> Grade:
+def grade(reference: str, solution: str, *, symbolic: bool = True, relative_tolerance: float = 0.0) -> Grade:
     """Extract the answer of `solution` and compare it with `reference`.
 
     `symbolic=False` keeps to the exact comparisons (no child processes): answers that only algebra could prove equal
     are then WRONG. Enough for word problems, and what a reward that grades thousands of answers a minute wants.
     """
     answer = extract_answer(solution)
-    return Grade(answer, is_equal(reference, answer, symbolic=symbolic))
+    return Grade(answer, is_equal(reference, answer, symbolic=symbolic, relative_tolerance=relative_tolerance))
 
 
-def is_equal(reference: str, answer: str, *, symbolic: bool = True) -> Verdict:
+def is_equal(reference: str, answer: str, *, symbolic: bool = True, relative_tolerance: float = 0.0) -> Verdict:
     """Verdict on one answer. Symmetric in its arguments except for option letters and empty texts.
 
     A reference may itself be a worked solution with `####` or `\\boxed{...}`; its answer is taken.
+    `relative_tolerance` also accepts numbers that far from the reference: for physics results that benchmarks state
+    with two digits (OCW), never for rewards.
     """
     reference = reference_answer(reference)
     answer = answer.strip()
@@ -63,6 +67,8 @@ def is_equal(reference: str, answer: str, *, symbolic: bool = True) -> Verdict:
         return Verdict.NO_ANSWER
     if len(answer) > MAX_ANSWER_CHARS:
         return Verdict.WRONG
+    if relative_tolerance and _is_near(reference, answer, relative_tolerance):
+        return Verdict.CORRECT
     verdict = compare_exactly(reference, answer)
     if verdict is None:
         verdict = _compare_parts(reference, answer, symbolic)
@@ -83,11 +89,9 @@ def compare_exactly(reference: str, answer: str) -> Verdict | None:
     """CORRECT or WRONG where numbers, letters, times or plain texts decide; None where only algebra can."""
     if canonical_text(reference) == canonical_text(answer):
         return Verdict.CORRECT
-    letter = _REFERENCE_LETTER.fullmatch(_undecorated(reference))
-    if letter:
-        chosen = _LETTER.match(_undecorated(answer))
-        if chosen:
-            return _verdict(chosen.group(1).upper() == letter.group(1))
+    chosen = _compare_letters(_undecorated(reference), _undecorated(answer))
+    if chosen is not None:
+        return chosen
     times = _TIME.fullmatch(_undecorated(reference)), _TIME.fullmatch(_undecorated(answer))
     if times[0] and times[1]:
         return _verdict(_same_time(times[0], times[1]))
@@ -137,6 +141,22 @@ def _compare_parts(reference: str, answer: str, symbolic: bool) -> Verdict | Non
         return Verdict.WRONG
     verdicts = [is_equal(w, g, symbolic=symbolic) for w, g in zip(wanted, given, strict=True)]
     return next((v for v in verdicts if v is not Verdict.CORRECT), Verdict.CORRECT)
+
+
+def _compare_letters(reference: str, answer: str) -> Verdict | None:
+    """Options: "B" against "(B) 42", "ACD" against "A, C, D". None when the reference is no option letter."""
+    if _REFERENCE_LETTERS.fullmatch(reference):
+        return _verdict(set(re.findall("[A-J]", reference)) == set(re.findall(r"(?<![a-z])[A-J](?![a-z])", answer)))
+    letter = _REFERENCE_LETTER.fullmatch(reference)
+    chosen = _LETTER.match(answer) if letter else None
+    return _verdict(chosen.group(1).upper() == letter.group(1)) if letter and chosen else None
+
+
+def _is_near(reference: str, answer: str, relative_tolerance: float) -> bool:
+    wanted, given = parse_number(reference), parse_number(answer)
+    if wanted is None or given is None:
+        return False
+    return abs(wanted.value - given.value) <= abs(wanted.value) * Fraction(relative_tolerance)
 
 
 def _same_time(first: re.Match, second: re.Match) -> bool:

@@ -28,7 +28,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from . import walls
 
@@ -94,22 +93,17 @@ class ProgramResult:
     seconds: float
 
 
-def available_walls() -> dict[str, Any]:
-    """What this machine offers, for `dsmath doctor`: each wall, and the tier that a Sandbox would use.
+def available_walls() -> dict[str, bool]:
+    """Which walls stand on this machine, for `dsmath doctor`.
 
-    Keys: bubblewrap (it starts a jail here), landlock (version, 0: absent), seccomp, tier (`bubblewrap`, `landlock`
-    when allow_weaker is set, or `none`) and reason (empty when bubblewrap works).
+    `bubblewrap` (it can make a jail here) and `seccomp` together allow the default sandbox; `landlock` and `seccomp`
+    the weaker one that must be allowed explicitly.
     """
-    reason = _bubblewrap_problem()
-    landlock, seccomp = walls.landlock_version(), walls.has_seccomp()
-    tier = "none"
-    if seccomp and not reason:
-        tier = "bubblewrap"
-    elif seccomp and landlock:
-        tier = "landlock"
-    if not seccomp:
-        reason = reason or "the kernel offers no system call filter for this machine"
-    return {"bubblewrap": not reason, "landlock": landlock, "seccomp": seccomp, "tier": tier, "reason": reason}
+    return {
+        "bubblewrap": not _bubblewrap_problem(),
+        "landlock": walls.landlock_version() > 0,
+        "seccomp": walls.has_seccomp(),
+    }
 
 
 def _bubblewrap_problem() -> str:

@@ -147,9 +147,9 @@ def execute(program: str) -> int:
     """Run the program as `__main__` and return its exit status."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    sys.stdin = open(0)
-    sys.stdout = open(1, "w", encoding="utf-8", errors="replace")
-    sys.stderr = open(2, "w", encoding="utf-8", errors="replace")
+    sys.stdin = os.fdopen(0)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="replace")
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="replace")
     sys.setrecursionlimit(3000)
     code = 0
     try:

@@ -157,7 +157,11 @@ def _filter(machine: str, pid: int) -> list[bytes]:
 def _argument_rule(number: int, argument: int, values: tuple[int, ...]) -> list[bytes]:
     """Allow the call only when its argument is one of `values` (upper half zero)."""
     offset = 16 + 8 * argument
-    body = [_instruction(_LOAD, offset + 4), _instruction(_IF_EQUAL, 0, 0, 1 + len(values)), _instruction(_LOAD, offset)]
+    body = [
+        _instruction(_LOAD, offset + 4),
+        _instruction(_IF_EQUAL, 0, 0, 1 + len(values)),
+        _instruction(_LOAD, offset),
+    ]
     for index, value in enumerate(values):
         body.append(_instruction(_IF_EQUAL, value, len(values) - index, 0))
     body += [_instruction(_RETURN, _REFUSE), _instruction(_RETURN, _ALLOW)]

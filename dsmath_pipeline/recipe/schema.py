@@ -69,6 +69,17 @@ class SeedSettings(Section):
     held_out_share: float = setting(
         0.05, "share of the seed never trained on, 0-1", OURS + "a fixed held-out set keeps the loop honest", ge=0, lt=1
     )
+    num_folds: int = setting(
+        1,
+        "classifiers, each trained without its own part of the crawl and scoring only that part; 1: one for all",
+        OURS + "in a small crawl every page is a training text, and a classifier that saw a page repeats its label",
+        ge=1,
+    )
+    joined_pages: Literal["uncollected", "all"] = setting(
+        "uncollected",
+        "pages under math prefixes that join the seed: those not collected, or all",
+        "section 2.1: yet uncollected",
+    )
 
 
 class ClassifierSettings(Section):
@@ -79,6 +90,12 @@ class ClassifierSettings(Section):
     word_ngrams: int = setting(3, "longest word n-gram", "section 2.1", ge=1)
     min_count: int = setting(3, "minimum number of occurrences of a word", "section 2.1", ge=1)
     epochs: int = setting(3, "training epochs", "section 2.1", ge=1)
+    later_epochs: int = setting(
+        3,
+        "training epochs from iteration 2 on",
+        "section 2.1; a small crawl takes more, once its mathematics has left the negatives",
+        ge=1,
+    )
     num_buckets: int = setting(2_000_000, "hash buckets for n-grams", OURS + "fastText's default", gt=0)
     num_threads: int = setting(1, "training threads", OURS + "1 makes training reproducible", ge=1)
 
@@ -100,6 +117,8 @@ class DomainSettings(Section):
     min_collected_share: float = setting(0.10, "more than this share of a domain collected, 0-1", "section 2.1")
     min_pages: int = setting(3, "smaller domains are never marked, pages", OURS + "one page is no evidence", ge=1)
     registered_domain: bool = setting(False, "group by registered domain, not host", "section 2.1: same base URL")
+    max_depth: int = setting(2, "longest counted URL prefix, path segments", OURS + "sections sit near the root", ge=0)
+    num_sample_titles: int = setting(5, "page titles stored with a prefix for its annotator", OURS + "a glance", ge=0)
 
 
 class AnnotationSettings(Section):
@@ -107,7 +126,6 @@ class AnnotationSettings(Section):
 
     min_prefix_pages: int = setting(3, "smaller URL prefixes are left to their parent, pages", OURS + "noise", ge=1)
     min_collected_share: float = setting(0.4, "a prefix with at least this share is labelled math, 0-1", OURS + "rule")
-    max_depth: int = setting(2, "longest URL prefix, path segments", OURS + "sections sit near the root", ge=0)
 
 
 class IterationSettings(Section):
@@ -255,6 +273,17 @@ class EvaluationSettings(Section):
     max_completion_tokens: int = setting(1024, "longest completion, tokens", "evaluation code of the paper", gt=0)
     max_problems: int = setting(1_000_000, "problems of each benchmark that are evaluated", OURS + "all of them", gt=0)
     max_sampled_problems: int = setting(1_000_000, "problems sampled K times", OURS + "all of them", gt=0)
+    prompt: Literal["chat", "few_shot"] = setting(
+        "chat", "zero-shot chat for fine-tuned models, worked examples for base models", "sections 2.3 and 3"
+    )
+    max_tool_rounds: int = setting(
+        3, "programs that one tool-integrated solution may run", OURS + "room for one correction", ge=1
+    )
+    max_program_output_chars: int = setting(
+        200, "longer program output is cut in the middle before the model reads it, characters", OURS + "saves context"
+    )
+    program_cpu_seconds: int = setting(5, "CPU time of one program, seconds", OURS + "sympy's slow cases", gt=0)
+    program_memory_bytes: int = setting(1 << 30, "memory of one program, bytes", OURS + "sympy needs 0.2 GB", gt=0)
 
 
 class MiniWebSettings(Section):
@@ -263,7 +292,9 @@ class MiniWebSettings(Section):
     num_pages: int = setting(3000, "pages of the mini web", OURS + "demonstration", gt=0)
     num_domains: int = setting(150, "domains of the mini web", OURS + "demonstration", ge=20)
     num_warc_files: int = setting(4, "WARC files the pages are written to", OURS + "demonstration", ge=1)
-    num_seed_texts: int = setting(400, "texts of the seed", OURS + "demonstration", gt=0)
+    num_seed_texts: int = setting(
+        1500, "texts of the seed", OURS + "with fewer, 3 epochs of fastText leave shops and code above 0.5", gt=0
+    )
     num_train_problems: int = setting(4000, "word problems with solutions", OURS + "demonstration", gt=0)
     num_test_problems: int = setting(500, "held-out word problems", OURS + "demonstration", gt=0)
 

@@ -6,9 +6,8 @@ function, so this file depends on no grader.
 
 from collections.abc import Callable, Sequence
 
-from ..grading.equality import grade as default_grade
-from ..records import Completion, Grade, Problem
 from ..recipe.schema import RlSettings
+from ..records import Completion, Grade, Problem
 
 Grader = Callable[[str, str], Grade]
 """grade(reference answer, solution text)."""
@@ -18,7 +17,7 @@ def grade_completions(
     problems: Sequence[Problem], groups: Sequence[Sequence[Completion]], grade: Grader | None = None
 ) -> list[list[Grade]]:
     """The grade of every completion, grouped as given. A completion that was cut off is graded by what is there."""
-    grader = grade or default_grade
+    grader = grade or _default_grader()
     cache: dict[tuple[str, str], Grade] = {}
     grades = []
     for problem, group in zip(problems, groups, strict=True):
@@ -30,6 +29,12 @@ def grade_completions(
             row.append(cache[key])
         grades.append(row)
     return grades
+
+
+def _default_grader() -> Grader:
+    from ..grading.equality import grade
+
+    return grade
 
 
 def rule_rewards(grades: Sequence[Sequence[Grade]]) -> list[list[float]]:

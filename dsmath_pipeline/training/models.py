@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
 
 from ..recipe.schema import ModelSettings
 from ..storage import Folder, write_bytes
@@ -52,11 +53,20 @@ def load_model(folder: Folder, device: str = "") -> PreTrainedModel:
     path = local_path(folder)
     if not (path / "config.json").exists():
         raise ModelError(f"no model in {path}: run the stage that writes it, or name a Hugging Face model folder")
-    return AutoModelForCausalLM.from_pretrained(path).to(pick_device(device)).eval()
+    disable_progress_bar()
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path)
+    return to_device(model, device).eval()
+
+
+def to_device(model: PreTrainedModel, device: str = "") -> PreTrainedModel:
+    """The model on the device (see `pick_device`)."""
+    torch.nn.Module.to(model, pick_device(device))
+    return model
 
 
 def save_model(model: PreTrainedModel, tokenizer: Folder, out: Folder) -> None:
     """Write weights, configuration and the tokenizer files into `out`."""
+    disable_progress_bar()
     model.save_pretrained(local_path(out))
     for name in TOKENIZER_FILES:
         if (tokenizer / name).exists():

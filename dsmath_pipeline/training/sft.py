@@ -41,16 +41,16 @@ class SftExample:
     num_prompt: int
 
 
-class ExampleDataset(Dataset):
+class EpochDataset(Dataset):
     """Examples epoch after epoch, each epoch in its own random order, `num_items` in all."""
 
-    def __init__(self, examples: Sequence[SftExample], num_items: int, seed: int):
+    def __init__(self, examples: Sequence[Any], num_items: int, seed: int):
         self.examples = examples
         self.order: list[int] = []
         epoch = 0
         while len(self.order) < num_items:
             one = list(range(len(examples)))
-            random.Random(f"{seed}:sft:epoch:{epoch}").shuffle(one)
+            random.Random(f"{seed}:epoch:{epoch}").shuffle(one)
             self.order += one
             epoch += 1
         del self.order[num_items:]
@@ -58,7 +58,7 @@ class ExampleDataset(Dataset):
     def __len__(self) -> int:
         return len(self.order)
 
-    def __getitem__(self, i: int) -> SftExample:
+    def __getitem__(self, i: int) -> Any:
         return self.examples[self.order[i]]
 
 
@@ -92,11 +92,11 @@ def train_sft(
                 raise ModelError(
                     f"no example of {problems} fits into sft.context_tokens={settings.context_tokens} tokens"
                 )
-            dataset = ExampleDataset(examples, settings.num_steps * settings.batch_examples, seed)
+            dataset = EpochDataset(examples, settings.num_steps * settings.batch_examples, seed)
+            batch, micro_batch = settings.batch_examples, min(settings.batch_examples, settings.micro_batch_examples)
             plan = TrainingPlan(
-                settings.num_steps, settings.batch_examples, min(settings.batch_examples, settings.micro_batch_examples),
-                settings.learning_rate, constant_factor, settings.beta1, settings.beta2, settings.weight_decay,
-                settings.max_grad_norm, settings.save_steps, seed,
+                settings.num_steps, batch, micro_batch, settings.learning_rate, constant_factor, settings.beta1,
+                settings.beta2, settings.weight_decay, settings.max_grad_norm, settings.save_steps, seed,
             )  # fmt: skip
             model = load_model(base, "cpu").train()
             figures = run_trainer(
@@ -154,5 +154,5 @@ def row_collator(context_tokens: int) -> Callable[[Sequence[SftExample]], dict[s
     return collate
 
 
-def _token_counter(dataset: ExampleDataset, batch: int) -> Callable[[int], int]:
+def _token_counter(dataset: EpochDataset, batch: int) -> Callable[[int], int]:
     return lambda step: sum(len(dataset[i].ids) for i in range((step - 1) * batch, step * batch))

@@ -18,7 +18,7 @@ import pyarrow as pa
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset, SequentialSampler
-from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import set_seed
 
 from ..progress import SILENT, Progress
@@ -65,11 +65,13 @@ class PipelineTrainer(Trainer):
         self._last_time = time.perf_counter()
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
-        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+        dataset: Any = train_dataset if train_dataset is not None else self.train_dataset
+        return SequentialSampler(dataset)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
+        chosen: Any = optimizer if optimizer is not None else self.optimizer
         if self.lr_scheduler is None:
-            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, self._factor)
+            self.lr_scheduler = LambdaLR(chosen, self._factor)
         return self.lr_scheduler
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
@@ -98,6 +100,7 @@ def run_trainer(
     *,
     device: str = "",
     tokens_of_step: Callable[[int], int] = lambda step: 0,
+    loss: Callable[..., torch.Tensor] | None = None,
     callbacks: Sequence[TrainerCallback] = (),
     what: str = "training",
     progress: Progress = SILENT,
@@ -105,8 +108,11 @@ def run_trainer(
     """Train `model` in place on `dataset`, item after item, and write metrics.parquet into the artifact.
 
     `dataset` must hold `num_steps * batch_rows` items or more. A run that was killed goes on from its last complete
-    checkpoint with bit-identical results. Returns the first and last loss and the mean tokens a second.
-    Raises ValueError when the batch does not divide into micro-batches over the devices.
+    checkpoint with bit-identical results. `loss(outputs, labels, num_items_in_batch)` replaces the model's own loss
+    and must divide by `num_items_in_batch`, the number of labels of the whole step.
+
+    Returns the first and last loss and the median of tokens a second. Raises ValueError when the batch does not
+    divide into micro-batches over the devices.
     """
     checkpoints = local_path(artifact.path) / "_checkpoints" / artifact.key
     set_seed(plan.seed)
@@ -114,7 +120,9 @@ def run_trainer(
     trainer = PipelineTrainer(
         model=model, args=arguments, train_dataset=dataset, data_collator=collate,
         callbacks=[_Reporter(what, progress), *callbacks], factor=plan.factor, tokens_of_step=tokens_of_step,
+        compute_loss_func=loss,
     )  # fmt: skip
+    trainer.remove_callback(PrinterCallback)  # the library never prints
     resume = last_checkpoint(checkpoints)
     if resume:
         progress.log(f"{what}: resuming from {resume.name}")
@@ -131,7 +139,7 @@ def run_trainer(
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint: the one with the highest step whose trainer_state.json, written last, is there."""
+    """The checkpoint with the highest step that is complete: its trainer_state.json, written last, is there."""
     found = [p for p in folder.glob("checkpoint-*") if (p / "trainer_state.json").exists()]
     return max(found, key=lambda p: int(p.name.rpartition("-")[2]), default=None)
 

@@ -1,0 +1,30 @@
+"""Read benchmark files: JSON lines with errors that name file, line and field."""
+
+import json
+from typing import Any
+
+from ...storage import Folder
+
+
+class BenchmarkError(ValueError):
+    """A benchmark is unknown, absent or not in the expected form; the message says what to do."""
+
+
+def read_rows(path: Folder, *fields: str) -> list[dict[str, Any]]:
+    """The objects of a JSON-lines file. Raises BenchmarkError when it is absent or a row lacks one of `fields`."""
+    if not path.is_file():
+        raise BenchmarkError(f"no benchmark file {path}: name the folder that holds the benchmarks with --data")
+    rows = []
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise BenchmarkError(f"{path}, line {number}: not JSON ({error})") from error
+            missing = [name for name in fields if name not in row]
+            if missing:
+                raise BenchmarkError(f"{path}, line {number}: no field {', '.join(missing)}")
+            rows.append(row)
+    return rows

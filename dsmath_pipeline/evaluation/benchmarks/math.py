@@ -1,0 +1,18 @@
+"""MATH: 5,000 English competition problems. `math/test.jsonl`: problem, solution (the answer is boxed), level, type."""
+
+from ...grading.answers import last_boxed
+from ...records import Problem
+from ...storage import Folder
+from .files import BenchmarkError, read_rows
+
+FILE = "math/test.jsonl"
+
+
+def load(data: Folder) -> list[Problem]:
+    problems = []
+    for number, row in enumerate(read_rows(data / FILE, "problem", "solution")):
+        answer = last_boxed(row["solution"])
+        if answer is None:
+            raise BenchmarkError(f"{data / FILE}, line {number + 1}: the solution boxes no answer")
+        problems.append(Problem(f"math-{number}", row["problem"], answer, row["solution"], source="math"))
+    return problems
