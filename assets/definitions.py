@@ -15,7 +15,6 @@ from assets.resources import CHECKOUT, pipeline_from_environment
 from assets.rl import rl_assets
 from assets.schedules import schedules
 from assets.training import training_assets
-from dsmath_pipeline.recipe.presets import load_recipe
 
 
 @dg.definitions
@@ -26,7 +25,7 @@ def defs() -> dg.Definitions:
     if found != CHECKOUT:
         raise ImportError(f"`assets` comes from {found}, not from {CHECKOUT}: run from the checkout")
     pipeline = pipeline_from_environment()
-    recipe = load_recipe(pipeline.preset)
+    recipe = pipeline.recipe()
     return dg.Definitions(
         assets=[
             *corpus_assets(recipe), *training_assets(recipe), *rl_assets(recipe), *evaluation_assets(recipe),

@@ -4,6 +4,7 @@ Everything can be set from the environment:
 
     DSMATH_ROOT         folder of the artifacts (default: runs/dagster in the checkout)
     DSMATH_PRESET       recipe preset (default: demo)
+    DSMATH_SET          overrides, separated by spaces: "seed=1 ranking.token_budget=3000000"
     DSMATH_CRAWL        WARC files or folders, separated by ":"; unset: the generated mini web
     DSMATH_SEED         seed file; DSMATH_BENCHMARKS  benchmark folder; DSMATH_ANNOTATIONS  label file or "auto"
 """
@@ -27,6 +28,7 @@ class Pipeline(dg.ConfigurableResource):
 
     root: str = Field(description="folder of the artifacts")
     preset: str = Field(description="recipe preset: demo, small_crawl, one_gpu or paper")
+    overrides: list[str] = Field(default=[], description="settings that differ from the preset: section.field=value")
     crawl: list[str] = Field(default=[], description="WARC files or folders; empty: the generated mini web")
     seed_file: str = Field(default="", description="seed texts (JSONL: url, text, date)")
     benchmarks: str = Field(default="", description="folder of benchmark JSONL files")
@@ -38,8 +40,12 @@ class Pipeline(dg.ConfigurableResource):
         sections: Mapping[str, dg.Config] | None = None, force: bool = False,
     ) -> Run:  # fmt: skip
         """The library's view of this run; `sections` are the launchpad's values of single recipe sections."""
-        recipe = with_sections(load_recipe(self.preset), sections or {})
+        recipe = with_sections(self.recipe(), sections or {})
         return Run(Path(self.root), recipe, self.inputs(), self.workers, ContextProgress(context), force)
+
+    def recipe(self) -> Recipe:
+        """The preset with its overrides."""
+        return load_recipe(self.preset, self.overrides)
 
     def inputs(self) -> Inputs:
         return Inputs(tuple(self.crawl), self.seed_file, self.benchmarks, self.annotations)
@@ -93,6 +99,7 @@ def pipeline_from_environment() -> Pipeline:
     return Pipeline(
         root=env("DSMATH_ROOT", str(CHECKOUT / "runs" / "dagster")),
         preset=env("DSMATH_PRESET", "demo"),
+        overrides=env("DSMATH_SET", "").split(),
         crawl=[path for path in env("DSMATH_CRAWL", "").split(os.pathsep) if path],
         seed_file=env("DSMATH_SEED", ""),
         benchmarks=env("DSMATH_BENCHMARKS", ""),

@@ -1,0 +1,161 @@
+"""Train the fastText classifier of one iteration (section 2.1).
+
+Reads a `seed_set`, writes the artifact `classifier`: one folder `model_<fold>` per fold with fastText's own `model.bin`
+and the collapsed tables with which scoring.py computes the same probabilities fast (see collapse.py). With one fold (the
+paper) there is one model; with K folds model k was trained without the crawl pages of fold k, and scores those.
+
+fastText 0.9.3 reads memory that it never set, and now and then stops with "Encountered NaN" whatever the learning rate.
+Training therefore runs in a fresh process whose allocator hands out zeroed memory: the result is the same every time.
+"""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from .. import storage
+from ..compute import map_shards
+from ..progress import SILENT, Progress
+from ..recipe.schema import ClassifierSettings
+from ..storage import Folder, Manifest
+from ..text import TEXT_VERSION
+from .collapse import COLLAPSE_VERSION, LABEL_PREFIX, MATH_LABEL, OTHER_LABEL, collapse, save_collapsed
+from .scoring import Classifier, load_classifier, score_segmented
+from .seeds import SEED_SET_SCHEMA
+
+CLASSIFIER_VERSION = f"1/collapse {COLLAPSE_VERSION}/text {TEXT_VERSION}"
+_MIN_SPREAD = 1e-3
+"""A classifier whose held-out log-odds all lie within this distance has learnt nothing."""
+
+
+class ClassifierError(RuntimeError):
+    """fastText could not train a usable classifier; the message says what to change."""
+
+
+def train_classifier(
+    seed_set: Folder,
+    out: Folder,
+    settings: ClassifierSettings,
+    random_seed: int,
+    *,
+    iteration: int = 1,
+    workers: int = 1,
+    progress: Progress = SILENT,
+    force: bool = False,
+) -> Manifest:
+    """Write the artifact `classifier`.
+
+    Counts: `num_models`, `num_texts`, and on the held-out texts `held_out_precision`, `held_out_recall` at score 0.5.
+    Held-out crawl pages count as wrong although some are mathematics nobody has found yet, so precision is a lower bound.
+
+    Raises ClassifierError when training fails or the classifier does not tell the classes apart.
+    """
+    inputs: dict[str, Folder | str] = {"seed_set": seed_set, "random": f"{random_seed}:{iteration > 1}"}
+    with storage.stage(out, "classifier", CLASSIFIER_VERSION, settings, inputs, force=force) as run:
+        if run.artifact:
+            folds = _folds(seed_set)
+            epochs = settings.epochs if iteration == 1 else settings.later_epochs
+            train = functools.partial(
+                _train_fold, seed_set=seed_set, out=out, settings=settings, epochs=epochs, seed=random_seed
+            )
+            sizes = map_shards(train, folds, workers=workers, what="classifiers", progress=progress)
+            run.artifact.num_rows = len(folds)
+            run.artifact.counts |= {"num_models": len(folds), "num_texts": max(sizes), "epochs": epochs}
+            run.artifact.counts |= _held_out_figures(load_classifier(out), seed_set)
+            progress.log(f"classifier: {run.artifact.counts}")
+    assert run.manifest is not None
+    return run.manifest
+
+
+def _folds(seed_set: Folder) -> list[int]:
+    column = storage.read_table(seed_set, ["fold"])["fold"]
+    last = max(column.to_pylist(), default=-1)
+    return list(range(max(last, 0) + 1))
+
+
+def _train_fold(fold: int, *, seed_set: Folder, out: Folder, settings: ClassifierSettings, epochs: int, seed: int) -> int:
+    """Train model `fold` and write its folder. Returns the number of training texts."""
+    with tempfile.TemporaryDirectory() as work:
+        lines, model = Path(work, "train.txt"), Path(work, "model.bin")
+        num_texts = _write_lines(lines, seed_set, fold)
+        arguments = {
+            "dim": settings.dim, "lr": settings.learning_rate, "wordNgrams": settings.word_ngrams,
+            "minCount": settings.min_count, "epoch": epochs, "bucket": settings.num_buckets,
+            "thread": settings.num_threads, "seed": seed, "loss": "softmax", "verbose": 0,
+        }  # fmt: skip
+        _run_fasttext(lines, model, arguments)
+        path = out / f"model_{fold}"
+        save_collapsed(collapse(model), path)
+        storage.write_bytes(path / "model.bin", model.read_bytes())
+    return num_texts
+
+
+def _write_lines(path: Path, seed_set: Folder, fold: int) -> int:
+    """fastText's training file, in an order that depends on ids alone (ids are hashes, so the classes are mixed)."""
+    rows = []
+    for row in _rows(seed_set):
+        if not row["is_held_out"] and (row["fold"] != fold or row["fold"] < 0):
+            label = MATH_LABEL if row["label"] == "math" else OTHER_LABEL
+            rows.append((row["id"], f"{label} {row['segmented']}\n"))
+    rows.sort()
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(line for _, line in rows)
+    return len(rows)
+
+
+def _rows(seed_set: Folder) -> Iterator[dict[str, Any]]:
+    for file in storage.parquet_files(seed_set):
+        with file.open("rb") as source:
+            for batch in pq.ParquetFile(source).iter_batches(batch_size=4096, columns=SEED_SET_SCHEMA.names):
+                yield from batch.to_pylist()
+
+
+def _run_fasttext(lines: Path, model: Path, arguments: dict[str, Any]) -> None:
+    # glibc fills new memory with the complement of this byte: 255 gives zeros.
+    environment = {**os.environ, "MALLOC_PERTURB_": "255"}
+    command = [sys.executable, "-c", _CHILD, str(lines), str(model), json.dumps(arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return
+    last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+    if "NaN" in last[0]:
+        raise ClassifierError(f"fastText ended in NaN; lower classifier.learning_rate ({arguments['lr']})")
+    raise ClassifierError(f"fastText could not train: {last[0]}; are there enough texts for classifier.min_count?")
+
+
+_CHILD = f"""
+import json, sys, fasttext
+model = fasttext.train_supervised(sys.argv[1], label={LABEL_PREFIX!r}, **json.loads(sys.argv[3]))
+model.save_model(sys.argv[2])
+"""
+
+
+def _held_out_figures(classifier: Classifier, seed_set: Folder) -> dict[str, float]:
+    """Precision and recall at score 0.5 on the held-out texts. Raises ClassifierError for a degenerate classifier."""
+    rows = [row for row in _rows(seed_set) if row["is_held_out"]]
+    if not rows:
+        return {}
+    logits = score_segmented(classifier, [row["segmented"] for row in rows])
+    if not np.isfinite(logits).all() or np.ptp(logits) < _MIN_SPREAD and len(rows) > 1:
+        raise ClassifierError(
+            "the classifier gives every held-out text the same score; train longer (classifier.epochs) or faster "
+            "(classifier.learning_rate), or check that seed and crawl differ"
+        )
+    return precision_recall(logits > 0, [row["label"] == "math" for row in rows])
+
+
+def precision_recall(predicted: Sequence[bool] | np.ndarray, true: Sequence[bool]) -> dict[str, float]:
+    """Precision and recall of the math class, 0-1; 0 where nothing was predicted or nothing is there to find."""
+    hits = sum(bool(p) and t for p, t in zip(predicted, true, strict=True))
+    return {
+        "held_out_precision": hits / max(int(np.sum(predicted)), 1),
+        "held_out_recall": hits / max(sum(true), 1),
+    }

@@ -1,0 +1,47 @@
+"""One small run of the whole pipeline, made once through Dagster and read by every test of this folder."""
+
+import dagster as dg
+import pytest
+
+from dsmath_pipeline.recipe.presets import load_recipe
+from dsmath_pipeline.stages import Run
+
+SMALL = [
+    "mini_web.num_pages=400",
+    "mini_web.num_domains=40",
+    "mini_web.num_warc_files=2",
+    "mini_web.num_seed_texts=120",
+    "mini_web.num_train_problems=400",
+    "mini_web.num_test_problems=40",
+    "pretrain.num_tokens=40960",
+    "sft.num_steps=10",
+    "sft.max_examples=100",
+    "reward_model.num_questions=20",
+    "rl.num_steps=2",
+    "rl.batch_completions=64",
+    "evaluation.max_problems=20",
+    "evaluation.max_sampled_problems=10",
+    "evaluation.num_samples=4",
+]
+"""Sizes at which the whole pipeline takes about a minute. Numbers of quality mean nothing here."""
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory) -> Run:
+    """The run as `dsmath demo --set ...` would describe it; nothing is materialized yet."""
+    return Run(tmp_path_factory.mktemp("small") / "run", load_recipe("demo", SMALL), workers=2)
+
+
+@pytest.fixture(scope="session")
+def materialized(small_run):
+    """Result of materializing every asset and check in one Dagster run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DSMATH_ROOT", str(small_run.root))
+        patch.setenv("DSMATH_PRESET", "demo")
+        patch.setenv("DSMATH_SET", " ".join(SMALL))
+        from assets.definitions import defs
+
+        repository = defs().get_repository_def()
+        with dg.DagsterInstance.ephemeral() as instance:
+            job = repository.get_job("whole_pipeline")
+            yield job.execute_in_process(instance=instance, raise_on_error=True)
