@@ -110,6 +110,12 @@ def word_problems(run: Run) -> Manifest:
 # Corpus --------------------------------------------------------------------------------------------------------------
 
 
+def seed(run: Run) -> Manifest:
+    from .corpus.seeds import write_seed
+
+    return write_seed(run.seed_file, run.out("seed"), progress=run.progress)
+
+
 def documents(run: Run) -> Manifest:
     from .corpus.pages import extract_files
 
@@ -125,6 +131,48 @@ def unique_documents(run: Run) -> Manifest:
         run.folder("documents"), run.out("unique_documents"), run.recipe.dedup, workers=run.workers,
         progress=run.progress,
     )  # fmt: skip
+
+
+def seed_set(run: Run, k: int) -> Manifest:
+    from .corpus.iteration import stage_seed_set
+
+    run.out(f"iteration_{k}", "seed_set")
+    return stage_seed_set(run.root, k, run.recipe, progress=run.progress)
+
+
+def classifier(run: Run, k: int) -> Manifest:
+    from .corpus.iteration import stage_classifier
+
+    run.out(f"iteration_{k}", "classifier")
+    return stage_classifier(run.root, k, run.recipe, workers=run.workers, progress=run.progress)
+
+
+def scores(run: Run, k: int) -> Manifest:
+    from .corpus.iteration import stage_scores
+
+    run.out(f"iteration_{k}", "scores")
+    return stage_scores(run.root, k, run.recipe, workers=run.workers, progress=run.progress)
+
+
+def collected(run: Run, k: int) -> Manifest:
+    from .corpus.iteration import stage_collected
+
+    run.out(f"iteration_{k}", "collected")
+    return stage_collected(run.root, k, run.recipe, progress=run.progress)
+
+
+def domains(run: Run, k: int) -> Manifest:
+    from .corpus.iteration import stage_domains
+
+    run.out(f"iteration_{k}", "domains")
+    return stage_domains(run.root, k, run.recipe, progress=run.progress)
+
+
+def annotations(run: Run, k: int) -> Manifest:
+    from .corpus.iteration import stage_annotations
+
+    run.out(f"iteration_{k}", "annotations")
+    return stage_annotations(run.root, k, run.recipe, labels=run.inputs.annotations, progress=run.progress)
 
 
 def math_corpus(run: Run) -> Manifest:

@@ -19,7 +19,7 @@ from ..progress import SILENT, Progress
 from ..recipe.schema import AnnotationSettings
 from ..records import UrlLabel
 from ..storage import Folder, Manifest
-from .pages import base_url
+from .urls import normal_prefix, url_prefixes
 
 ANNOTATION_VERSION = "1"
 AUTO = "auto"
@@ -38,28 +38,6 @@ ANNOTATION_SCHEMA = pa.schema(
 
 class AnnotationError(ValueError):
     """A label file cannot be read; the message names file, line and what is expected."""
-
-
-def url_prefixes(url: str, max_depth: int | None = None) -> list[str]:
-    """All prefixes of a URL from its host down to `max_depth` path segments (None: all of them).
-
-    >>> url_prefixes("https://www.Example.org/a/b?page=2", 1)
-    ['example.org', 'example.org/a']
-    """
-    prefix = base_url(url)
-    _, _, rest = url.strip().partition("://")
-    path = rest.partition("#")[0].partition("?")[0].partition("/")[2]
-    found = [prefix]
-    for segment in [s for s in path.split("/") if s][:max_depth]:
-        prefix = f"{prefix}/{segment}"
-        found.append(prefix)
-    return found
-
-
-def normal_prefix(text: str) -> str:
-    """A prefix as people type it ("https://www.Example.org/a/*") in the form that is compared ("example.org/a")."""
-    text = text.strip().removesuffix("*")
-    return url_prefixes(text if "://" in text else f"https://{text}")[-1]
 
 
 class UrlLabels:

@@ -8,6 +8,7 @@ Reads fastText's .bin format (version 12, not quantised, softmax loss, no subwor
 `word_values.npy` (an open-addressing hash table), `ngram_values.npy` and `collapsed.json`.
 """
 
+import mmap
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,10 +95,12 @@ def load_collapsed(path: Folder) -> Collapsed:
 
 def _read_header(model: Path) -> tuple[dict[str, int], list[bytes], list[bytes], int]:
     """Arguments, words and labels of a model file, and where its input matrix begins."""
-    data = np.memmap(model, np.uint8, mode="r")
-    head = data[: min(len(data), 1 << 30)].tobytes() if len(data) < 1 << 26 else _vocabulary_bytes(data)
-    magic, version = struct.unpack_from("<ii", head, 0)
-    if (magic, version) != (_MAGIC, _FORMAT_VERSION):
+    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as head:
+        return _parse_header(model, head)
+
+
+def _parse_header(model: Path, head: mmap.mmap) -> tuple[dict[str, int], list[bytes], list[bytes], int]:
+    if struct.unpack_from("<ii", head, 0) != (_MAGIC, _FORMAT_VERSION):
         raise ModelError(f"{model} is not a fastText model of format {_FORMAT_VERSION}")
     names = "dim ws epoch minCount neg wordNgrams loss model bucket minn maxn lrUpdateRate".split()
     header = dict(zip(names, struct.unpack_from("<12i", head, 8), strict=True))
@@ -108,17 +111,13 @@ def _read_header(model: Path) -> tuple[dict[str, int], list[bytes], list[bytes],
         raise ModelError(f"{model} has a pruned vocabulary; train without quantisation")
     words, labels = [], []
     for _ in range(size):
-        end = head.index(b"\0", position)
+        end = head.find(b"\0", position)
+        if end < 0:
+            raise ModelError(f"{model} is cut off within its vocabulary")
         word, kind = head[position:end], head[end + 9]
         (words if kind == 0 else labels).append(word)
         position = end + 10
     return header, words, labels, position
-
-
-def _vocabulary_bytes(data: np.ndarray) -> bytes:
-    """The part of a large file that surely holds the vocabulary: everything before the two matrices."""
-    dim, bucket = struct.unpack_from("<i", data[8:12].tobytes())[0], struct.unpack_from("<i", data[40:44].tobytes())[0]
-    return data[: max(len(data) - 4 * dim * bucket, 1 << 20)].tobytes()
 
 
 def _matrix(model: Path, position: int) -> tuple[np.ndarray, int]:

@@ -64,7 +64,13 @@ def block_features(blocks: list[Block]) -> list[list[str]]:
             names.append(f"near{offset}:{near}")
             if 0 <= at < len(blocks):
                 names.append(f"neartag{offset}:{blocks[at].tag}")
-        names.append("title:none" if first_title is None else "title:before" if i < first_title else "title:" + str(_bin(i - first_title, (1, 2, 4, 10, 50))))
+        names.append(
+            "title:none"
+            if first_title is None
+            else "title:before"
+            if i < first_title
+            else "title:" + str(_bin(i - first_title, (1, 2, 4, 10, 50)))
+        )
         names += _text_features(block, repeats[block.text])
         names += sorted(block.path)
         seen_chars += block.num_chars
@@ -122,3 +128,13 @@ def score_blocks(features: list[list[str]], weights: Mapping[str, float]) -> lis
     """Sum of the weights of each block's features; unknown features weigh nothing."""
     get = weights.get
     return [sum(get(name, 0.0) for name in names) for names in features]
+
+
+def content_blocks(blocks: list[Block]) -> list[Block]:
+    """The blocks worth keeping, in page order (interim rule)."""
+    bad = {"<nav>", "<footer>", "<aside>", "role=navigation", "sidebar", "footer", "nav", "menu", "hidden"}
+    return [
+        b
+        for b in blocks
+        if not b.path & bad and b.link_chars <= 0.5 * b.num_chars and (b.num_chars >= 25 or b.num_formulas)
+    ]

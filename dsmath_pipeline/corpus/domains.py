@@ -19,7 +19,7 @@ from .. import storage
 from ..progress import SILENT, Progress
 from ..recipe.schema import DomainSettings
 from ..storage import Folder, Manifest
-from .annotation import url_prefixes
+from .urls import url_prefixes
 
 DOMAINS_VERSION = "1"
 
@@ -86,9 +86,9 @@ def find_domains(
     with storage.stage(out, "domains", DOMAINS_VERSION, settings, inputs, force=force) as run:
         if run.artifact:
             with duckdb.connect() as database:
-                database.register("scores", _dataset(scores, ["id", "url", "domain", "num_tokens"]))
-                database.register("collected", _dataset(collected, ["id"]))
-                database.register("documents", _dataset(unique_documents, ["id", "title"]))
+                database.register("scores", _dataset(scores))
+                database.register("collected", _dataset(collected))
+                database.register("documents", _dataset(unique_documents))
                 database.register("names", _names(database, settings.registered_domain))
                 rows = _count_domains(database, settings)
                 math = pa.table({"name": pa.array([r["domain"] for r in rows if r["is_math"]], pa.string())})
@@ -106,25 +106,17 @@ def find_domains(
     return run.manifest
 
 
-def registered_domain(host: str) -> str:
-    """The registered domain of a host ("math.example.co.uk" -> "example.co.uk"), the host itself when it has none.
-
-    Uses the public suffix list that tldextract ships; nothing is fetched.
-    """
-    return _suffix_list()(host).top_domain_under_public_suffix or host
-
-
 def _suffix_list() -> Any:
+    """The public suffix list that tldextract ships; nothing is fetched."""
     import tldextract
 
     return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
 
-def _dataset(path: Folder, columns: list[str]) -> Any:
-    """A scan of a folder's Parquet files that DuckDB streams; works on object stores too."""
-    files = [file.path if hasattr(file, "fs") else str(file) for file in storage.parquet_files(path)]
-    source = pads.dataset(files, format="parquet", filesystem=getattr(path, "fs", None))
-    return source.scanner(columns=columns).to_reader().read_all()
+def _dataset(path: Folder) -> Any:
+    """A folder's Parquet files as DuckDB streams them (needed columns only); works on object stores too."""
+    files = [str(getattr(file, "path", file)) for file in storage.parquet_files(path)]
+    return pads.dataset(files, format="parquet", filesystem=getattr(path, "fs", None))
 
 
 def _names(database: duckdb.DuckDBPyConnection, by_registered_domain: bool) -> pa.Table:

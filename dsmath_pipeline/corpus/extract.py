@@ -62,8 +62,7 @@ def extract(page: Page, settings: ExtractSettings) -> Document | Dropped:
     blocks = PageWalker(found).walk(tree.body)
     if settings.main_content:
         blocks = content_blocks(blocks)
-    body, formulas, rules = render(join_blocks(blocks), found)
-    body = body[: settings.max_text_chars]
+    body, formulas, rules = render(join_blocks(blocks), found, settings.max_text_chars)
     if not body.strip():
         return Dropped(page.url, "no_text", page.source, page.offset)
     return Document(

@@ -16,7 +16,7 @@ import html
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -33,8 +33,7 @@ FORMULA_TAGS = frozenset(("math", "script", "img", "mjx-container", "mjx-assisti
 FORMULA_CLASS = re.compile(r"katex|mathjax|mwe-math|math|\btex\b|latex|formula|equation", re.I)
 _TEX_ATTRIBUTES = ("data-latex", "data-tex", "data-katex", "data-formula", "data-math", "data-expr")
 _MATH_CLASSES = frozenset(
-    "math math-container arithmatex tex latex math-inline math-display inline-math display-math mathjax_process "
-    "formula equation math-tex mathinline mathdisplay katex-math wp-katex-eq".split()
+    ["math", "math-container", "arithmatex", "tex", "latex", "math-inline", "math-display", "inline-math", "display-math", "mathjax_process", "formula", "equation", "math-tex", "mathinline", "mathdisplay", "katex-math", "wp-katex-eq"]
 )
 _IMAGE_SOURCE = re.compile(
     r"(?:latex\.php\?(?:.*?&)?latex=|codecogs\.com/\w+\.(?:latex|image|download)\?|\.latex\?|mimetex\.cgi\?|mathtex\.cgi\?|"
@@ -65,9 +64,12 @@ _PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}(?![A-Za-z])")
 _TEX_WORDS = re.compile(
     r"\\(?:text\w*|mathrm|mathbf|mathit|operatorname\*?|mbox|hbox|begin|end|label|tag|rm)\s*\{[^{}]*\}|\\[A-Za-z]+"
 )
+_AMOUNT = re.compile(r"\s*\d[\d,.]*\s+[A-Za-z]{2,}[^\\^_=<>]*$")
+"""An amount followed by a word and no TeX sign: "5 each, "."""
 _RENDERER = re.compile(
     rb"mathjax|katex|tex2jax|jsmath|mathml\.js|latexit|latex\.js|text/x-mathjax|class=[\"']?(?:math|arithmatex)\b|\\\(|\\\[|"
-    rb"\\begin\s*\{(?:equation|align|gather)", re.I
+    rb"\\begin\s*\{(?:equation|align|gather)",
+    re.I,
 )
 
 
@@ -78,7 +80,6 @@ class FoundFormulas:
     has_renderer: bool = False
     """Does the page load something that typesets TeX in its text? Then single dollars are read more trustingly."""
     sources: list[tuple[str, bool]] = field(default_factory=list)
-    rules: Counter[str] = field(default_factory=Counter)
     names: list[str] = field(default_factory=list)
 
     def add(self, latex: str, is_display: bool, rule: str) -> str:
@@ -99,6 +100,7 @@ def has_tex_renderer(raw_html: bytes) -> bool:
 def clean_latex(latex: str, is_display: bool) -> tuple[str, bool]:
     """LaTeX without delimiters, `{\\displaystyle ...}` wrapper and CDATA marks; and whether it is a display formula."""
     latex = _PRIVATE_USE.sub("", latex).replace("\xa0", " ").strip().strip("\u200b").strip()
+    latex = re.sub(r"<br\s*/?>", "\n", latex, flags=re.I).strip()
     latex = re.sub(r"^(?:%\s*)?<!\[CDATA\[|(?:%\s*)?\]\]>$", "", latex).strip()
     for opening, closing, display in (("$$", "$$", True), ("\\[", "\\]", True), ("\\(", "\\)", None), ("$", "$", None)):
         if latex.startswith(opening) and latex.endswith(closing) and len(latex) > len(opening) + len(closing):
@@ -185,7 +187,10 @@ def _katex(node: LexborNode, name: str, found: FoundFormulas) -> str:
 
 def _mjx_container(node: LexborNode, attributes: dict, found: FoundFormulas) -> str:
     is_display = attributes.get("display") in ("true", "block")
-    for source in (attributes.get("data-latex"), *(n.attributes.get("data-latex") for n in node.css("mjx-math, svg > g > g"))):
+    for source in (
+        attributes.get("data-latex"),
+        *(n.attributes.get("data-latex") for n in node.css("mjx-math, svg > g > g")),
+    ):
         if source:
             return found.add(source, is_display, "mathjax3_data_latex")
     math = node.css_first("math")
@@ -246,7 +251,9 @@ def _image(attributes: dict, classes: list[str], found: FoundFormulas) -> str | 
     alt = html.unescape(attributes.get("alt") or "").strip()
     source = attributes.get("src") or attributes.get("data-src") or ""
     if match := _IMAGE_SOURCE.search(html.unescape(source)):
-        latex = unquote_plus(re.split(r"&(?:bg|fg|s|c|chs|chf|chco)=", match[1])[0])
+        query = re.split(r"&(?:bg|fg|s|c|chs|chf|chco)=", match[1])[0]
+        # A raw backslash or space shows that the query was never encoded: then "+" is a plus.
+        latex = unquote(query) if "\\" in query or " " in query else unquote_plus(query)
         latex = latex.replace("&space;", " ").replace("\\space ", " ")
         use_alt = _TEX_SIGN.search(alt) is not None or not latex
         return found.add(_IMAGE_PREFIX.sub("", alt if use_alt else latex), False, "image_source")
@@ -375,15 +382,20 @@ def is_plausible_inline(latex: str, after: str, has_renderer: bool) -> bool:
         return False
     if not has_renderer and (latex[0].isspace() or latex[-1].isspace()):
         return False
-    if _is_prose(latex):
+    if _is_prose(latex) or _AMOUNT.match(latex):
         return False
-    if re.match(r"\s*\d[\d,.]*\s*(?:[A-Za-z]{2,}|[-–—(,;/])?\s*$", latex) and (latex[-1] in " -–—(,;/" or not has_renderer):
+    if re.match(r"\s*\d[\d,.]*\s*(?:[A-Za-z]{2,}|[-–—(,;/])?\s*$", latex) and (
+        latex[-1] in " -–—(,;/" or not has_renderer
+    ):
         return False
     if has_renderer:
         return True
     if re.search(r"\\[A-Za-z]+|[\^_]", latex):
         return True
-    return re.fullmatch(r"[A-Za-z]'?|[-+(]?[A-Za-z0-9]{1,3}(?:\s*[-+*/=<>,()|!]\s*[A-Za-z0-9]{0,3}){1,6}", latex) is not None
+    return (
+        re.fullmatch(r"[A-Za-z]'?|[-+(]?[A-Za-z0-9]{1,3}(?:\s*[-+*/=<>,()|!]\s*[A-Za-z0-9]{0,3}){1,6}", latex)
+        is not None
+    )
 
 
 def _is_prose(latex: str) -> bool:
@@ -392,16 +404,32 @@ def _is_prose(latex: str) -> bool:
     return len(words) >= 2 + 2 * len(re.findall(r"\\[A-Za-z]+|[\^_=]", latex))
 
 
-def render(text: str, found: FoundFormulas) -> tuple[str, tuple[str, ...], dict[str, int]]:
-    """The text with `$...$` and `$$...$$`, the formulas in it in order of appearance, and the count of each rule."""
+def render(
+    text: str, found: FoundFormulas, max_chars: int | None = None
+) -> tuple[str, tuple[str, ...], dict[str, int]]:
+    """The text with `$...$` and `$$...$$`, the formulas in it in order of appearance, and the count of each rule.
+
+    The text ends before `max_chars`; a formula that would cross this limit is left out whole.
+    """
     formulas: list[str] = []
     rules: Counter[str] = Counter()
-
-    def write(match: re.Match[str]) -> str:
-        latex, is_display = found.sources[int(match[1])]
-        formulas.append(latex)
-        rules[found.names[int(match[1])]] += 1
-        return f"$${latex}$$" if is_display else f"${latex}$"
-
-    text = _PLACEHOLDER.sub(write, text)
-    return text.replace(DOLLAR, "$").replace(BACKSLASH, "\\"), tuple(formulas), dict(sorted(rules.items()))
+    out: list[str] = []
+    room = len(text) * 2 + sum(len(latex) + 4 for latex, _ in found.sources) if max_chars is None else max_chars
+    # Splitting at the placeholders gives text, number, text, number, ..., text.
+    for i, part in enumerate(_PLACEHOLDER.split(text)):
+        if i % 2:
+            latex, is_display = found.sources[int(part)]
+            mark = "$$" if is_display else "$"
+            written = f"{mark}{latex}{mark}"
+            if len(written) > room:
+                break
+            formulas.append(latex)
+            rules[found.names[int(part)]] += 1
+        else:
+            written = part[:room]
+        out.append(written)
+        room -= len(written)
+        if not room:
+            break
+    body = "".join(out).replace(DOLLAR, "$").replace(BACKSLASH, "\\")
+    return body, tuple(formulas), dict(sorted(rules.items()))

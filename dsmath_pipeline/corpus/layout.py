@@ -15,13 +15,10 @@ from selectolax.lexbor import LexborNode
 from .formulas import BACKSLASH, DOLLAR, FORMULA_CLASS, FORMULA_TAGS, FoundFormulas, element_formula, text_formulas
 
 _NEVER_TEXT = frozenset(
-    "style template iframe svg canvas object embed audio video select textarea input option datalist map "
-    "head title meta link button dialog progress meter applet frame frameset noframes".split()
+    ["style", "template", "iframe", "svg", "canvas", "object", "embed", "audio", "video", "select", "textarea", "input", "option", "datalist", "map", "head", "title", "meta", "link", "button", "dialog", "progress", "meter", "applet", "frame", "frameset", "noframes"]
 )
 _BLOCK_TAGS = frozenset(
-    "address article aside blockquote body center dd details div dl dt fieldset figcaption figure footer form h1 h2 h3 "
-    "h4 h5 h6 header hgroup hr html legend li main nav ol p pre section summary table tbody tfoot thead tr ul caption "
-    "menu search noscript".split()
+    ["address", "article", "aside", "blockquote", "body", "center", "dd", "details", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "html", "legend", "li", "main", "nav", "ol", "p", "pre", "section", "summary", "table", "tbody", "tfoot", "thead", "tr", "ul", "caption", "menu", "search", "noscript"]
 )
 _SPACES = re.compile(r"[ \t\r\n\f\xa0\u3000]+")
 _PRIVATE_USE = re.compile("[\ue000-\uf8ff]+")
@@ -31,8 +28,7 @@ _MAX_DEPTH = 200
 _NO_SUPERSCRIPT = frozenset(("th", "st", "nd", "rd", "er", "e", "ème", "TM", "SM", "®", "™", "a", "o"))
 
 _LANDMARKS = frozenset(
-    "nav footer aside header article main section form menu search table li ul ol dl blockquote pre figure figcaption "
-    "details address noscript h1 h2 h3 h4 h5 h6 p tr dt dd".split()
+    ["nav", "footer", "aside", "header", "article", "main", "section", "form", "menu", "search", "table", "li", "ul", "ol", "dl", "blockquote", "pre", "figure", "figcaption", "details", "address", "noscript", "h1", "h2", "h3", "h4", "h5", "h6", "p", "tr", "dt", "dd"]
 )
 """Tags that become path words, written `<nav>`."""
 _NAME_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -80,7 +76,14 @@ class PageWalker:
         return self.blocks
 
     def _children(
-        self, node: LexborNode, block_tag: str, path: frozenset[str], depth: int, in_link: bool, in_code: bool, container: int
+        self,
+        node: LexborNode,
+        block_tag: str,
+        path: frozenset[str],
+        depth: int,
+        in_link: bool,
+        in_code: bool,
+        container: int,
     ) -> None:
         child = node.first_child
         while child is not None:
@@ -91,7 +94,14 @@ class PageWalker:
             child = child.next
 
     def _element(
-        self, node: LexborNode, block_tag: str, path: frozenset[str], depth: int, in_link: bool, in_code: bool, container: int
+        self,
+        node: LexborNode,
+        block_tag: str,
+        path: frozenset[str],
+        depth: int,
+        in_link: bool,
+        in_code: bool,
+        container: int,
     ) -> None:
         tag = node.tag or ""
         if tag in _NEVER_TEXT:
@@ -113,6 +123,7 @@ class PageWalker:
         if tag == "noscript" and len((node.text(deep=True) or "").strip()) < _MIN_NOSCRIPT_CHARS:
             return
         if depth > _MAX_DEPTH:
+            self._place(block_tag, path, depth, container)
             self._pieces.append(_SPACES.sub(" ", node.text(deep=True) or ""))
             return
         if tag in ("sup", "sub"):
@@ -140,9 +151,7 @@ class PageWalker:
             in_code or tag in ("code", "kbd", "samp", "tt"), container,
         )  # fmt: skip
 
-    def _path_of(
-        self, path: frozenset[str], tag: str, classes: str, attributes: dict[str, Any]
-    ) -> frozenset[str]:
+    def _path_of(self, path: frozenset[str], tag: str, classes: str, attributes: dict[str, Any]) -> frozenset[str]:
         """The path words inside an element."""
         if not attributes and tag not in _LANDMARKS:
             return path
@@ -174,7 +183,14 @@ class PageWalker:
             self._children(node, block_tag, path, depth + 1, *rest)
 
     def _text(
-        self, node: LexborNode, block_tag: str, path: frozenset[str], depth: int, in_link: bool, in_code: bool, container: int
+        self,
+        node: LexborNode,
+        block_tag: str,
+        path: frozenset[str],
+        depth: int,
+        in_link: bool,
+        in_code: bool,
+        container: int,
     ) -> None:
         text = node.text_content or ""
         if block_tag == "pre":

@@ -41,8 +41,7 @@ _LITERAL = {
     "\xa0": " ", "ﬁ": "fi",
 }  # fmt: skip
 _FUNCTIONS = set(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth log ln lg exp max min sup inf lim limsup liminf "
-    "gcd det dim ker deg arg hom Pr".split()
+    ["sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "coth", "log", "ln", "lg", "exp", "max", "min", "sup", "inf", "lim", "limsup", "liminf", "gcd", "det", "dim", "ker", "deg", "arg", "hom", "Pr"]
 )
 _OVER = {
     "^": "hat", "ˆ": "hat", "~": "tilde", "˜": "tilde", "¯": "bar", "ˉ": "bar", "‾": "overline", "―": "overline",
@@ -101,7 +100,7 @@ def _convert(node: LexborNode) -> str:
 
 
 def _children(node: LexborNode) -> list[LexborNode]:
-    return [child for child in node.iter()]
+    return list(node.iter())
 
 
 def _row(node: LexborNode) -> str:
@@ -265,7 +264,8 @@ def _under_over(node: LexborNode) -> str:
 
 def _takes_limits(children: list[LexborNode], base: str) -> bool:
     return bool(children) and (
-        base.lstrip("\\") in _FUNCTIONS or re.match(r"\\(?:big|sum|prod|coprod|int|oint|iint|lim|operatorname)", base) is not None
+        base.lstrip("\\") in _FUNCTIONS
+        or re.match(r"\\(?:big|sum|prod|coprod|int|oint|iint|lim|operatorname)", base) is not None
     )
 
 

@@ -10,7 +10,6 @@ Paper: section 2.1, step "Common Crawl HTML pages"; domains are "web pages shari
 import functools
 import gzip
 import hashlib
-import os
 import re
 import tempfile
 import zlib
@@ -147,7 +146,9 @@ def shard_names(files: Sequence[Folder]) -> list[str]:
     """One name for each file: its own, with a hash of its folder where two files share a name."""
     times = Counter(file.name for file in files)
     return [
-        f.name if times[f.name] == 1 else f"{f.name}-{hashlib.blake2b(str(f.parent).encode(), digest_size=4).hexdigest()}"
+        f.name
+        if times[f.name] == 1
+        else f"{f.name}-{hashlib.blake2b(str(f.parent).encode(), digest_size=4).hexdigest()}"
         for f in files
     ]
 
@@ -292,4 +293,4 @@ def _file_kind(path: Folder) -> str:
         return "warc"
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
         return "html"
-    raise InputError(f"{os.fspath(path)} is neither a WARC file nor an HTML file")
+    raise InputError(f"{path} is neither a WARC file nor an HTML file")

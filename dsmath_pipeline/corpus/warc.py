@@ -21,7 +21,6 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from fastwarc.stream_io import BrotliReader
@@ -29,9 +28,12 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from ..recipe.schema import ExtractSettings
 from ..records import Page
+from ..storage import Folder
 
 _HTML_TYPE = re.compile(r"\b(?:text/html|application/xhtml)", re.I)
-_HTML_START = re.compile(rb"^(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+_HTML_START = re.compile(
+    rb"^(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
+)
 _GZIP_MEMBER = b"\x1f\x8b\x08"
 _WARC_LINE = re.compile(rb"(?:^|\n)WARC/[01]\.")
 _CHUNK_SIZE = re.compile(rb"\s*([0-9a-fA-F]{1,8})[^\r\n]{0,200}\r?\n")
@@ -65,7 +67,7 @@ class ReadReport:
         self.lost.append(LostRange(start, max(end, start), reason))
 
 
-def read_pages(path: Path, settings: ExtractSettings, report: ReadReport) -> Iterator[Page]:
+def read_pages(path: Folder, settings: ExtractSettings, report: ReadReport) -> Iterator[Page]:
     """Yield the HTML pages of a WARC file in file order; `report` is filled on the way.
 
     `Page.offset` is the record's byte offset in the file as it lies on disk (a file compressed as one gzip member has
@@ -100,9 +102,7 @@ class _Position:
     truncated_at: int | None = None
 
 
-def _read_until_damage(
-    path: Path, state: _Position, settings: ExtractSettings, report: ReadReport
-) -> Iterator[Page]:
+def _read_until_damage(path: Folder, state: _Position, settings: ExtractSettings, report: ReadReport) -> Iterator[Page]:
     with path.open("rb") as file:
         file.seek(state.start)
         for record in ArchiveIterator(file, record_types=WarcRecordType.any_type, parse_http=False):
@@ -247,25 +247,25 @@ def _is_cut_short(record: Any, raw: bytes) -> bool:
     return expected is not None and len(raw) < expected
 
 
-def _starts_with_gzip(path: Path) -> bool:
+def _starts_with_gzip(path: Folder) -> bool:
     with path.open("rb") as file:
         return file.read(2) == _GZIP_MEMBER[:2]
 
 
-def _damaged_record(path: Path, state: _Position, size: int, is_gzip: bool) -> int:
+def _damaged_record(path: Folder, state: _Position, size: int, is_gzip: bool) -> int:
     """Where the damaged record begins: the one being read, or the one after the last that was read."""
     if not state.is_read:
         return state.last
     return state.start if state.last < 0 else min(_next_record(path, state.last + 1, size, is_gzip), size)
 
 
-def _has_content(path: Path, start: int, end: int) -> Iterator[bool]:
+def _has_content(path: Folder, start: int, end: int) -> Iterator[bool]:
     with path.open("rb") as file:
         file.seek(start)
         yield bool(file.read(min(end - start, 65536)).strip(b"\0\r\n "))
 
 
-def _next_record(path: Path, start: int, size: int, is_gzip: bool) -> int:
+def _next_record(path: Folder, start: int, size: int, is_gzip: bool) -> int:
     """Offset of the first readable record start at or after `start`; `size` when there is none."""
     with path.open("rb") as file:
         at = start

@@ -31,12 +31,12 @@ Language = Literal["en", "zh"]
 Method = Literal["cot", "pot", "tool"]
 Split = Literal["train", "test"]
 
-STEP_WEIGHTS = (40, 34, 18, 8)
+STEP_WEIGHTS = (50, 30, 14, 6)
 """How often a problem has one, two, three, four steps: easy ones are frequent, so that a tiny model finds rewards."""
-METHOD_WEIGHTS = {"cot": 70, "pot": 15, "tool": 15}
+METHOD_WEIGHTS = {"cot": 80, "pot": 10, "tool": 10}
 """How the reference solution of a training problem is written."""
-MAX_OPERAND = 20
-MAX_TOTAL = 99
+MAX_OPERAND = 12
+MAX_TOTAL = 60
 _TEST_ONE_IN = 5
 
 
@@ -137,7 +137,7 @@ def tell_story(rng: random.Random, language: Language, place: Place) -> Story:
     num_steps = rng.choices((1, 2, 3, 4), STEP_WEIGHTS)[0]
     sentences, equations = [], []
     if rng.random() < 0.28:
-        left, right = rng.randint(2, 9), rng.randint(2, 9)
+        left, right = rng.randint(2, 9), rng.randint(2, 5)
         equations.append(Equation(left, "*", right, left * right))
         sentences.append(words.sentence(rng, "start_times", slots, a=left, b=right))
         total = left * right
@@ -145,8 +145,8 @@ def tell_story(rng: random.Random, language: Language, place: Place) -> Story:
         operator = _draw_operator(rng)
         total, divisor = rng.randint(2, MAX_OPERAND), 0
         if operator == "/":
-            divisor = rng.randint(2, 5)
-            total = divisor * rng.randint(2, 9)
+            divisor = rng.randint(2, 4)
+            total = divisor * rng.randint(2, 6)
         sentences.append(words.sentence(rng, "start", slots, a=total))
         total = _append_step(rng, words, slots, sentences, equations, total, operator, divisor)
     while len(equations) < num_steps:
@@ -164,8 +164,8 @@ def _append_step(
     total: int, operator: str, divisor: int = 0,
 ) -> int:  # fmt: skip
     """Add one step; an operator that would leave 1..MAX_TOTAL or give a fraction becomes an addition or subtraction."""
-    divisors = [divisor] if divisor else [k for k in (2, 3, 4, 5) if total % k == 0 and total > k]
-    if (operator == "*" and total > 25) or (operator == "/" and not divisors):
+    divisors = [divisor] if divisor else [k for k in (2, 3, 4) if total % k == 0 and k < total <= 24]
+    if (operator == "*" and total > 12) or (operator == "/" and not divisors):
         operator = "+" if total < 12 else "-"
     if operator == "+" and total > MAX_TOTAL - MAX_OPERAND:
         operator = "-"
@@ -176,7 +176,7 @@ def _append_step(
     elif operator == "-":
         operand = rng.randint(2, min(MAX_OPERAND, total - 1))
     elif operator == "*":
-        operand = rng.randint(2, min(5, MAX_TOTAL // total))
+        operand = rng.randint(2, 3)
     else:
         operand = rng.choice(divisors)
     result = {"+": total + operand, "-": total - operand, "*": total * operand, "/": total // operand}[operator]
@@ -230,7 +230,7 @@ def worked_example(rng: random.Random, language: str) -> str:
     """
     if language not in ("en", "zh"):
         raise ValueError(f"no worked examples in language {language!r}; use 'en' or 'zh'")
-    shape = rng.choices((_solved, _counted, _sums, _expression), (50, 15, 25, 10))[0]
+    shape = rng.choices((_solved, _counted, _sums, _expression), (50, 22, 22, 6))[0]
     return shape(rng, language)  # type: ignore[arg-type]
 
 
@@ -288,15 +288,13 @@ def _draw_equation(rng: random.Random, left: int | None = None) -> Equation:
     operator = rng.choice("++--*/")
     if left is None:
         if operator == "*":
-            a, b = rng.randint(2, 25), rng.randint(2, 9)
-            if a * b > MAX_TOTAL:
-                a = rng.randint(2, 9)
+            a, b = rng.randint(2, 12), rng.randint(2, 5)
             return Equation(a, "*", b, a * b)
         if operator == "/":
-            b, result = rng.randint(2, 5), rng.randint(2, 19)
+            b, result = rng.randint(2, 4), rng.randint(2, 8)
             return Equation(b * result, "/", b, result)
         left = rng.randint(2, MAX_TOTAL - MAX_OPERAND)
-    if operator in "-*/" and left > 2:
+    if left > MAX_TOTAL - MAX_OPERAND or (operator in "-*/" and left > 2):
         b = rng.randint(2, min(MAX_OPERAND, left - 1))
         return Equation(left, "-", b, left - b)
     b = rng.randint(2, MAX_OPERAND)

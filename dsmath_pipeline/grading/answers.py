@@ -47,6 +47,7 @@ def extract_answer(solution: str) -> str:
     5. the last number of the last line that holds any text, or an option letter that ends it. Not a mark at all, but
        base models often end in "... so she has 5 apples left." A solution cut off in mid-sentence is caught here too;
        its last number is rarely right.
+    6. the program output of 4. when the text behind it states nothing else ("Two people stay.")
     """
     boxed = last_boxed(solution)
     if boxed is not None:
@@ -57,10 +58,8 @@ def extract_answer(solution: str) -> str:
     phrase = _after_phrase(solution)
     if phrase is not None:
         return _tidy(phrase)
-    output = _program_output(solution)
-    if output is not None:
-        return _tidy(output)
-    return _tidy(_last_number(solution))
+    output, is_last = _program_output(solution)
+    return _tidy(output if is_last else _last_number(solution) or output)
 
 
 def last_boxed(text: str) -> str | None:
@@ -120,12 +119,13 @@ def _first_statement(text: str) -> str:
     return text[: end.start()] if end else text
 
 
-def _program_output(text: str) -> str | None:
+def _program_output(text: str) -> tuple[str, bool]:
+    """The last line of the last output block ("" when there is none), and whether nothing follows the block."""
     blocks = list(_OUTPUT_BLOCK.finditer(text))
-    if not blocks or text[blocks[-1].end() :].strip():
-        return None
+    if not blocks:
+        return "", False
     lines = blocks[-1].group(1).strip().splitlines()
-    return lines[-1] if lines else ""
+    return (lines[-1] if lines else ""), not text[blocks[-1].end() :].strip()
 
 
 def _last_number(text: str) -> str:

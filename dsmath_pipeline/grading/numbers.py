@@ -180,7 +180,7 @@ def _lone_number(text: str) -> Fraction | None:
         tex = _tex_with_unit(text)
         return tex
     first = tokens[0]
-    before, after = text[: first.start()], re.sub(r"(?<=[a-z])\^\{?[23]\}?", "", text[first.end() :])
+    before, after = text[: first.start()], re.sub(r"([a-z])\s*\^\{?[23]\}?", r"\1", text[first.end() :])
     if len(tokens) > 1 and _TOKEN.search(after):
         return None
     if not (_WORDS.fullmatch(before) and _WORDS.fullmatch(after)):

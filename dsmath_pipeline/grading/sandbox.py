@@ -19,6 +19,7 @@ import os
 import queue
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -207,7 +208,8 @@ class _Jail:
             env=environment, start_new_session=True, cwd=self.folder,
         )  # fmt: skip
         if self._receive(START_SECONDS) is None:
-            self.process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             said = self.process.communicate()[1].decode(errors="replace").strip()
             raise SandboxUnavailable(f"the jail did not start: {said[-500:] or 'no reason given'}")
 
@@ -248,7 +250,8 @@ class _Jail:
         self._start()
 
     def _end(self) -> None:
-        self.process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # bubblewrap alone would leave the jail behind
         self.process.communicate()
 
     def close(self) -> None:
@@ -280,9 +283,10 @@ def _bubblewrap_command() -> tuple[list[str], dict[str, str]]:
     program = shutil.which("bwrap")
     if not program:
         raise SandboxUnavailable("bubblewrap (bwrap) is not installed")
-    # No --die-with-parent: it means the parent's thread, and the fork server ends with its pipe anyway.
+    # No --die-with-parent: it means the parent's thread, and the fork server ends with its pipe anyway. No
+    # --new-session: the process is started in a session of its own, whose group `_end` kills as a whole.
     command = [program, "--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534", "--hostname", "jail",
-               "--new-session", "--clearenv", "--disable-userns", "--cap-drop", "ALL"]  # fmt: skip
+               "--clearenv", "--disable-userns", "--cap-drop", "ALL"]  # fmt: skip
     for name, value in {**_ENVIRONMENT, "HOME": "/scratch", "TMPDIR": "/scratch", "PYTHONPATH": "/packages"}.items():
         command += ["--setenv", name, value]
     command += ["--size", str(64 << 20), "--tmpfs", "/", "--ro-bind", "/usr", "/usr"]

@@ -74,6 +74,7 @@ def _parse(text: str) -> list:
     from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
 
     targets = [LatexExtractionConfig(boxed_match_priority=0), ExprExtractionConfig()]
+    text = text.replace("\\$", "")  # a dollar sign, which would open a formula
     text = _VARIABLE.sub(r"\\cdot \1", text)  # math-verify drops the "t" of 4t as if it were a unit
     if "$" not in text and "\\(" not in text and "\\[" not in text:
         text = f"\\boxed{{{text}}}"

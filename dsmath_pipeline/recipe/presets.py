@@ -32,6 +32,13 @@ _DEMO: dict[str, dict[str, Any]] = {
     "evaluation": {"num_samples": 8, "max_completion_tokens": 40, "max_problems": 500, "max_sampled_problems": 200},
 }  # fmt: skip
 
+_SMALL_CRAWL: dict[str, dict[str, Any]] = {
+    "seeds": {"num_positives": 20_000, "num_negatives": 20_000, "num_folds": 4, "joined_pages": "all"},
+    "classifier": {"dim": 32, "later_epochs": 10, "num_buckets": 200_000},
+    "ranking": {"token_budget": 100_000_000},
+    "iteration": {"convergence_share": 0.98},
+}
+
 _ONE_GPU: dict[str, dict[str, Any]] = {
     "seeds": {"num_positives": 50_000, "num_negatives": 50_000},
     "ranking": {"token_budget": 1_000_000_000},
@@ -44,7 +51,7 @@ _ONE_GPU: dict[str, dict[str, Any]] = {
     "evaluation": {"num_samples": 16, "max_completion_tokens": 512, "max_sampled_problems": 500},
 }
 
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {"demo": _DEMO, "one_gpu": _ONE_GPU, "paper": {}}
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {"demo": _DEMO, "one_gpu": _ONE_GPU, "small_crawl": _SMALL_CRAWL, "paper": {}}
 
 
 def load_recipe(preset: str = "paper", overrides: list[str] | None = None, seed: int = 0) -> Recipe:

@@ -10,12 +10,12 @@ program-of-thought, tool-integrated) in the problem's language. The sentences ar
 """
 
 INSTRUCTIONS = {
-    ("cot", "en"): "Solve it step by step and box the result with \\boxed{}.",
-    ("cot", "zh"): "请逐步解答,结果写在\\boxed{}里。",
-    ("pot", "en"): "Write a Python program that prints the result.",
-    ("pot", "zh"): "请写出能打印结果的Python程序。",
-    ("tool", "en"): "Solve it with the help of Python and box the result with \\boxed{}.",
-    ("tool", "zh"): "请借助Python解答,结果写在\\boxed{}里。",
+    ("cot", "en"): "Think step by step; answer in \\boxed{}.",
+    ("cot", "zh"): "请逐步解答,写在\\boxed{}里。",
+    ("pot", "en"): "Write a Python program that prints the answer.",
+    ("pot", "zh"): "请写Python程序并打印答案。",
+    ("tool", "en"): "Think with Python; answer in \\boxed{}.",
+    ("tool", "zh"): "请借助Python解答,写在\\boxed{}里。",
 }
 
 

@@ -33,15 +33,19 @@ def small_run(tmp_path_factory) -> Run:
 
 
 @pytest.fixture(scope="session")
-def materialized(small_run):
-    """Result of materializing every asset and check in one Dagster run."""
+def repository(small_run):
+    """The code location, set up for the small run through its environment variables."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DSMATH_ROOT", str(small_run.root))
         patch.setenv("DSMATH_PRESET", "demo")
         patch.setenv("DSMATH_SET", " ".join(SMALL))
         from assets.definitions import defs
 
-        repository = defs().get_repository_def()
-        with dg.DagsterInstance.ephemeral() as instance:
-            job = repository.get_job("whole_pipeline")
-            yield job.execute_in_process(instance=instance, raise_on_error=True)
+        yield defs().get_repository_def()
+
+
+@pytest.fixture(scope="session")
+def materialized(repository):
+    """Result of materializing every asset and check in one Dagster run."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield repository.get_job("whole_pipeline").execute_in_process(instance=instance, raise_on_error=True)

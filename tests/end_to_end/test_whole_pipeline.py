@@ -2,6 +2,7 @@
 
 import json
 
+import dagster as dg
 import pytest
 
 from dsmath_pipeline import storage
@@ -83,20 +84,13 @@ def test_the_report_is_one_page_without_network_references(materialized, small_r
         assert word.lower() in page.lower()
 
 
-def test_an_asset_can_be_materialized_alone_again(materialized, small_run, monkeypatch):
-    import dagster as dg
-
-    from assets.definitions import defs
-    from tests_small import SMALL  # type: ignore[import-not-found]
-
-    monkeypatch.setenv("DSMATH_ROOT", str(small_run.root))
-    monkeypatch.setenv("DSMATH_SET", " ".join(SMALL))
+def test_an_asset_can_be_materialized_alone_again(materialized, repository, small_run):
     manifest = small_run.folder("iteration_1", "classifier", "manifest.json")
     before = json.loads(manifest.read_text())
-    repository = defs().get_repository_def()
-    assets = [repository.assets_defs_by_key[dg.AssetKey(["iteration_1", "classifier"])]]
-    pipeline = repository.get_top_level_resources()["pipeline"]
-    result = dg.materialize(assets, resources={"pipeline": pipeline}, tags={"dsmath/force": "true"})
+    job = repository.get_job("whole_pipeline").get_subset(
+        asset_selection={dg.AssetKey(["iteration_1", "classifier"])}
+    )  # fmt: skip
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert job.execute_in_process(instance=instance, tags={"dsmath/force": "true"}).success
     after = json.loads(manifest.read_text())
-    assert result.success
     assert after["key"] == before["key"] and after["created_seconds"] > before["created_seconds"]

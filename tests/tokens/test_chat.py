@@ -5,7 +5,7 @@ from dsmath_pipeline.tokens.chat import INSTRUCTIONS, chat_text, completion_text
 
 def test_a_prompt_holds_the_problem_the_instruction_and_the_cue():
     assert prompt_text("1+1?", "pot", "en") == (
-        "User: 1+1?\nWrite a Python program that prints the result.\n\nAssistant:"
+        "User: 1+1?\nWrite a Python program that prints the answer.\n\nAssistant:"
     )
 
 

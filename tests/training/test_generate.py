@@ -17,9 +17,7 @@ def loaded(tmp_path_factory):
 
 def sample(loaded, prompts=PROMPTS, **options):
     model, tokenizer = loaded
-    return generate(
-        model, tokenizer, prompts, **({"max_new_tokens": 12, "end_id": EOS_ID, "pad_id": PAD_ID} | options)
-    )
+    return generate(model, tokenizer, prompts, **({"max_new_tokens": 12, "end_id": EOS_ID, "pad_id": PAD_ID} | options))
 
 
 def test_greedy_sampling_equals_generate_of_transformers(loaded):
@@ -75,9 +73,9 @@ def test_finish_tells_ended_from_cut_off_completions(loaded):
     model, tokenizer = loaded
     first = sample(loaded, prompts=["1+2="])[0][0].token_ids[0]
     # with the first greedy token declared the end token, the completion is that token alone
-    (ended,), = generate(model, tokenizer, ["1+2="], max_new_tokens=5, end_id=first, pad_id=PAD_ID)
+    ((ended,),) = generate(model, tokenizer, ["1+2="], max_new_tokens=5, end_id=first, pad_id=PAD_ID)
     assert (ended.finish, ended.token_ids, ended.text) == ("stop", (first,), "")
-    (cut,), = generate(model, tokenizer, ["1+2="], max_new_tokens=5, end_id=399, pad_id=PAD_ID)
+    ((cut,),) = generate(model, tokenizer, ["1+2="], max_new_tokens=5, end_id=399, pad_id=PAD_ID)
     assert cut.finish == "length" and len(cut.token_ids) == 5
 
 

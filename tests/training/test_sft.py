@@ -38,7 +38,7 @@ def test_only_the_completion_and_its_end_token_are_learned(base, examples):
 
 def test_examples_of_one_row_do_not_see_each_other(base, examples):
     model = load_model(base, "cpu")
-    together = row_collator(256)(examples[:2])
+    together = row_collator(512)(examples[:2])
     assert together["input_ids"].shape[0] == 1
     with torch.no_grad():
         logits = model(input_ids=together["input_ids"], position_ids=together["position_ids"]).logits[0]

@@ -1,0 +1,149 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dsmath_pipeline.grading import verifier
+from dsmath_pipeline.grading.equality import compare_exactly, grade, grade_file, is_equal
+from dsmath_pipeline.records import Verdict
+
+REAL_DATA = Path(__file__).parents[2] / os.environ.get("DSMATH_REAL_DATA", "../shared/data")
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        ("18", "$18.00"), ("B", "(B) 42"), ("B", "\\text{b}"), ("ACD", "A, C, D"), ("4:30 p.m.", "4:30 \\text{ pm}"),
+        ("\\text{east}", "East"), ("5;10", "$5$; $10$"), ("$5$;$10$", "5, 10"), ("4t", "4t"), ("7\\pi", "7 \\pi"),
+        ("\\frac{\\sqrt{3}}{2}", "\\dfrac{\\sqrt{3}}{2}"), ("(1,2)", "\\left(1, 2\\right)"), ("\\infty", "infinity"),
+        ("so #### 18", "18"), ("thus \\boxed{7}", "7"), ("1011_2", "1011_{2}"),
+    ],
+)  # fmt: skip
+def test_equal_answers_need_no_algebra(reference, answer):
+    assert is_equal(reference, answer, symbolic=False) is Verdict.CORRECT
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [("5", "500"), ("5", "dog"), ("B", "(C)"), ("ACD", "A, C"), ("5;10", "10;5"), ("5;10", "5"), ("east", "west"),
+     ("4:30 p.m.", "4:30 a.m."), ("10_2", "10_3")],
+)  # fmt: skip
+def test_different_answers_need_no_algebra(reference, answer):
+    assert compare_exactly(reference, answer) in (Verdict.WRONG, None)
+    assert is_equal(reference, answer, symbolic=False) is Verdict.WRONG
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer", "verdict"),
+    [
+        ("x^2+2x+1", "(x+1)^2", Verdict.CORRECT), ("3\\sqrt{2}", "\\sqrt{18}", Verdict.CORRECT),
+        ("\\{1,2\\}", "\\{2,1\\}", Verdict.CORRECT), ("4a-2", "-2+4a", Verdict.CORRECT),
+        ("(1,2)", "(2,1)", Verdict.WRONG), ("4t", "4", Verdict.WRONG), ("x<3", "x>3", Verdict.WRONG),
+        ("7\\pi", "7", Verdict.WRONG), ("3!", "3", Verdict.WRONG), ("5", "5i", Verdict.WRONG),
+    ],
+)  # fmt: skip
+def test_algebra_decides_the_rest_in_both_directions(reference, answer, verdict):
+    assert is_equal(reference, answer) is verdict
+    assert is_equal(answer, reference) is verdict
+
+
+def test_missing_answers_and_missing_references_have_their_own_verdicts():
+    assert grade("18", "I give up").verdict is Verdict.NO_ANSWER
+    assert is_equal("", "18") is Verdict.GOLD_UNPARSABLE
+    assert grade("18", "The answer is 18.") == grade("18", "so \\boxed{18}")
+
+
+def test_a_tolerance_is_only_used_when_asked_for():
+    assert is_equal("4.5e33", "4.49e33") is Verdict.WRONG
+    assert is_equal("4.5e33", "4.49e33", relative_tolerance=0.01) is Verdict.CORRECT
+    assert is_equal("4.5e33", "4.4e33", relative_tolerance=0.01) is Verdict.WRONG
+
+
+def test_a_hostile_answer_costs_a_timeout_and_the_next_one_is_graded():
+    pool = verifier.VerifierPool(1)
+    for hostile in ("10^{10^{10}}", "(10^7)!"):
+        assert pool.compare("7", hostile, 0.5) is Verdict.TIMEOUT
+    assert pool.compare("x+1", "1+x", 60) is Verdict.CORRECT
+    pool.close()
+
+
+def test_enormous_answers_are_wrong_without_a_comparison():
+    assert is_equal("7", "{" * 1_000_000) is Verdict.WRONG
+
+
+def test_a_dead_comparison_process_is_replaced():
+    pool = verifier.VerifierPool(1)
+    assert pool.compare("x+1", "1+x", 60) is Verdict.CORRECT
+    for child in pool._children:
+        child.kill()
+        child.wait()
+    assert pool.compare("2x", "x+x", 60) is Verdict.CORRECT
+    pool.close()
+
+
+@given(st.text(max_size=40))
+@settings(max_examples=300, deadline=None)
+def test_every_text_that_is_an_answer_equals_itself(text):
+    if text.strip():
+        assert is_equal(text, text, symbolic=False) in (Verdict.CORRECT, Verdict.GOLD_UNPARSABLE)
+
+
+@given(st.text("0123456789./%-,+ \\{}frac$x", max_size=12), st.text("0123456789./%-,+ \\{}frac$x", max_size=12))
+@settings(max_examples=500, deadline=None)
+def test_the_exact_comparison_is_symmetric(first, second):
+    assert compare_exactly(first, second) == compare_exactly(second, first)
+
+
+def test_exact_grading_imports_no_algebra():
+    code = (
+        "import sys; from dsmath_pipeline.grading.equality import grade; "
+        "assert grade('18', 'The answer is 18').is_correct; "
+        "assert not grade('18', 'The answer is 19').is_correct; "
+        "print(sorted({'sympy', 'math_verify', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_file_is_graded_row_by_row_and_bad_lines_are_reported_with_their_number(tmp_path):
+    lines = [
+        json.dumps({"reference": "18", "solution": "so 9 + 9 = 18\n#### 18", "model": "a"}),
+        "{broken",
+        json.dumps({"reference": "18", "solution": "The answer is 19."}),
+        json.dumps({"solution": "The answer is 19."}),
+        json.dumps({"reference": "18", "solution": "no idea"}),
+        json.dumps([1]),
+    ]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines) + "\n")
+    counts = grade_file(tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["grade"] for row in rows] == [True, None, False, None, False, None]
+    assert rows[0] == {"reference": "18", "solution": "so 9 + 9 = 18\n#### 18", "model": "a", "answer": "18",
+                       "grade": True, "verdict": "correct"}  # fmt: skip
+    assert rows[4]["verdict"] == "no_answer"
+    assert counts["num_rows"] == 6 and counts["num_correct"] == 1 and counts["num_errors"] == 3
+    assert [error.split(":")[0] for error in counts["errors"]] == ["line 2", "line 4", "line 6"]
+
+
+@pytest.mark.parametrize(("kind", "minimum"), [("gsm8k", 0.995), ("math", 0.97)])
+def test_grades_agree_with_the_judges_of_real_solutions(kind, minimum):
+    path = REAL_DATA / "benchmarks" / "grader_parity" / f"{kind}_model_solutions_judged.jsonl"
+    if not path.is_file():
+        pytest.skip(f"no judged solutions at {path}")
+    pairs = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if kind == "gsm8k":
+            reference = row["ground_truth"].split("A:")[-1].strip()
+            judged = [v for v in row.values() if isinstance(v, dict) and "is_correct" in v]
+            pairs += [(reference, v["solution"], v["is_correct"]) for v in judged]
+        else:
+            pairs += [(row["gt"], s, ok) for s, ok in zip(row["code"], row["score"], strict=True)]
+    agreed = sum(grade(reference, solution).is_correct == judged for reference, solution, judged in pairs)
+    assert len(pairs) == {"gsm8k": 2640, "math": 400}[kind]
+    assert agreed / len(pairs) >= minimum
