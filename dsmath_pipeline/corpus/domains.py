@@ -130,7 +130,7 @@ def _names(database: duckdb.DuckDBPyConnection, by_registered_domain: bool) -> p
 
 
 def _count_domains(database: duckdb.DuckDBPyConnection, settings: DomainSettings) -> list[dict[str, Any]]:
-    rows = database.execute(_DOMAINS).to_arrow_table().to_pylist()
+    rows = database.sql(_DOMAINS).to_arrow_table().to_pylist()
     for row in rows:
         is_large = row["num_pages"] >= settings.min_pages
         row["is_math"] = is_large and row["collected_share"] > settings.min_collected_share
@@ -146,7 +146,7 @@ def _count_prefixes(database: duckdb.DuckDBPyConnection, settings: DomainSetting
                 entry = found.setdefault(prefix, _Prefix(domain))
                 entry.num_pages += 1
                 entry.num_collected += is_collected
-                _keep_title(entry.titles, (-int(ident[:16], 16), title), settings.num_sample_titles)
+                _keep_title(entry.titles, (-int(ident, 16), title), settings.num_sample_titles)
     rows = [
         {"url_prefix": prefix, "domain": entry.domain, "depth": prefix.count("/"), "num_pages": entry.num_pages,
          "num_collected": entry.num_collected, "collected_share": entry.num_collected / entry.num_pages,

@@ -39,6 +39,8 @@ from .minhash import MINHASH_VERSION, band_keys, bucket_mates, cluster, gram_set
 CORPUS_VERSION = f"1/text {TEXT_VERSION}/minhash {MINHASH_VERSION}/decontamination {DECONTAMINATION_VERSION}"
 
 NEAR_DUPLICATE, CONTAMINATED = "near_duplicate", "contaminated"
+_MIN_PAGES_FOR_WORKERS = 20_000
+"""Every worker process prepares the benchmarks again (seconds): below this, one process is faster."""
 _PART_CHARS = 256_000_000
 """A part file is closed when its texts reach this length."""
 
@@ -103,7 +105,7 @@ def _assemble(work: _Work, progress: Progress) -> None:
     keys = _select(work, progress)
     names = _page_names(work)
     duplicates = _near_duplicates(work, keys)
-    found = _find_contamination(work, duplicates, progress)
+    found = _find_contamination(work, len(names), duplicates, progress)
     tally = _write_parts(work, names, duplicates, found)
     _write_reports(work, names, duplicates, found, tally)
     storage.remove(work.selected)
@@ -201,7 +203,9 @@ class _Contamination:
     """What was read of the benchmarks."""
 
 
-def _find_contamination(work: _Work, duplicates: Mapping[int, Any], progress: Progress) -> _Contamination:
+def _find_contamination(
+    work: _Work, num_pages: int, duplicates: Mapping[int, Any], progress: Progress
+) -> _Contamination:
     if work.benchmarks is None:
         return _Contamination()
     key, plain = benchmarks_key(work.benchmarks), work.decontamination.model_dump_json()
@@ -210,7 +214,8 @@ def _find_contamination(work: _Work, duplicates: Mapping[int, Any], progress: Pr
     search = functools.partial(
         _search_shard, selected=work.selected, benchmarks=work.benchmarks, key=key, settings_json=plain
     )
-    results = map_shards(search, work.shards, workers=work.workers, what="decontamination", progress=progress)
+    workers = work.workers if num_pages >= _MIN_PAGES_FOR_WORKERS else 1
+    results = map_shards(search, work.shards, workers=workers, what="decontamination", progress=progress)
     start = 0
     for num_rows, hits in results:
         found.hits |= {start + row: some for row, some in hits.items() if start + row not in duplicates}

@@ -33,7 +33,10 @@ FORMULA_TAGS = frozenset(("math", "script", "img", "mjx-container", "mjx-assisti
 FORMULA_CLASS = re.compile(r"katex|mathjax|mwe-math|math|\btex\b|latex|formula|equation", re.I)
 _TEX_ATTRIBUTES = ("data-latex", "data-tex", "data-katex", "data-formula", "data-math", "data-expr")
 _MATH_CLASSES = frozenset(
-    ["math", "math-container", "arithmatex", "tex", "latex", "math-inline", "math-display", "inline-math", "display-math", "mathjax_process", "formula", "equation", "math-tex", "mathinline", "mathdisplay", "katex-math", "wp-katex-eq"]
+    """
+    math math-container arithmatex tex latex math-inline math-display inline-math display-math mathjax_process
+    formula equation math-tex mathinline mathdisplay katex-math wp-katex-eq
+    """.split()  # noqa: SIM905 - one line a name would hide the list
 )
 _IMAGE_SOURCE = re.compile(
     r"(?:latex\.php\?(?:.*?&)?latex=|codecogs\.com/\w+\.(?:latex|image|download)\?|\.latex\?|mimetex\.cgi\?|mathtex\.cgi\?|"
@@ -48,7 +51,10 @@ _DISPLAYSTYLE = re.compile(r"^\{\s*\\(displaystyle|textstyle)\b(.*)\}\s*$", re.S
 _HAS_TEX_SOURCE = re.compile(r"tex", re.I)
 _TEX_SIGN = re.compile(r"\\[A-Za-z]|[\^_{}]")
 
-_ENVIRONMENTS = "equation|align|alignat|aligned|gather|multline|eqnarray|flalign|displaymath|math|split|cases|array|pmatrix|bmatrix|matrix"
+_ENVIRONMENTS = (
+    "equation|align|alignat|aligned|gather|multline|eqnarray|flalign|displaymath|math|split|cases|array|pmatrix|"
+    "bmatrix|matrix"
+)
 _DELIMITED = re.compile(
     r"(?P<dollars>(?<!\\)\$\$(?P<dollars_tex>(?:[^$\\]|\\.|\$(?!\$))+?)\$\$)"
     r"|(?P<bracket>(?<!\\)\\\[(?P<bracket_tex>.+?)\\\])"
@@ -66,11 +72,10 @@ _TEX_WORDS = re.compile(
 )
 _AMOUNT = re.compile(r"\s*\d[\d,.]*\s+[A-Za-z]{2,}[^\\^_=<>]*$")
 """An amount followed by a word and no TeX sign: "5 each, "."""
-_RENDERER = re.compile(
-    rb"mathjax|katex|tex2jax|jsmath|mathml\.js|latexit|latex\.js|text/x-mathjax|class=[\"']?(?:math|arithmatex)\b|\\\(|\\\[|"
-    rb"\\begin\s*\{(?:equation|align|gather)",
-    re.I,
-)
+_RENDERER_SIGNS = (
+    b"mathjax", b"katex", b"tex2jax", b"jsmath", b"math/tex", b"text/tex", b"math-container", b"arithmatex",
+    b'class="math', b"class='math", b"class=math", b"\\begin{equation", b"\\begin{align", b"\\begin{gather",
+)  # fmt: skip
 
 
 @dataclass
@@ -93,8 +98,9 @@ class FoundFormulas:
 
 
 def has_tex_renderer(raw_html: bytes) -> bool:
-    """Does the page load MathJax, KaTeX or the like, or hold unmistakable TeX delimiters?"""
-    return _RENDERER.search(raw_html) is not None
+    """Does the page load MathJax, KaTeX or the like, or mark mathematics in another unmistakable way?"""
+    lower = raw_html.lower()
+    return any(sign in lower for sign in _RENDERER_SIGNS)
 
 
 def clean_latex(latex: str, is_display: bool) -> tuple[str, bool]:
@@ -107,9 +113,8 @@ def clean_latex(latex: str, is_display: bool) -> tuple[str, bool]:
             latex = latex[len(opening) : -len(closing)].strip()
             is_display = is_display if display is None else display
             break
-    if match := _DISPLAYSTYLE.match(latex):
-        if match[2].count("{") == match[2].count("}"):
-            latex = match[2].strip()
+    if (match := _DISPLAYSTYLE.match(latex)) and match[2].count("{") == match[2].count("}"):
+        latex = match[2].strip()
     return re.sub(r"[ \t]*\n\s*", "\n", latex).strip(), is_display
 
 
@@ -137,19 +142,17 @@ def element_formula(node: LexborNode, tag: str, attributes: dict, found: FoundFo
     for name in classes:
         if name in ("katex", "katex-display", "katex-error"):
             return _katex(node, name, found)
-        if name.startswith("MathJax") or name.startswith("MJX"):
+        if name.startswith(("MathJax", "MJX")):
             return _mathjax_2(node, name, attributes, found)
         if name == "mwe-math-element":
             return _wikipedia(node, found)
-        if name == "mwe-math-fallback-image-inline" or name == "texhtml":
-            return None
     return _marked_element(node, tag, attributes, classes, found)
 
 
 def _script(node: LexborNode, attributes: dict, found: FoundFormulas) -> str:
     kind = (attributes.get("type") or "").lower()
     text = node.text(deep=True) or ""
-    if kind.startswith("math/tex") or kind.startswith("math/latex"):
+    if kind.startswith(("math/tex", "math/latex")):
         return found.add(text, "mode=display" in kind.replace(" ", ""), "mathjax_script")
     if kind.startswith("math/mml"):
         math = LexborHTMLParser(text).css_first("math")
@@ -204,7 +207,7 @@ def _mjx_container(node: LexborNode, attributes: dict, found: FoundFormulas) -> 
 def _mathjax_2(node: LexborNode, name: str, attributes: dict, found: FoundFormulas) -> str:
     """Rendered MathJax 2: dropped when its script follows, else the MathML it carries."""
     if _next_math_script(node) is not None or name in ("MathJax_Preview", "MathJax_Processing", "MathJax_Processed"):
-        return "" if name not in ("MathJax_Processing", "MathJax_Processed") else ""
+        return ""
     holder = node if attributes.get("data-mathml") else node.css_first("[data-mathml]")
     is_display = "isplay" in name
     if holder is not None:

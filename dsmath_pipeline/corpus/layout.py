@@ -15,10 +15,17 @@ from selectolax.lexbor import LexborNode
 from .formulas import BACKSLASH, DOLLAR, FORMULA_CLASS, FORMULA_TAGS, FoundFormulas, element_formula, text_formulas
 
 _NEVER_TEXT = frozenset(
-    ["style", "template", "iframe", "svg", "canvas", "object", "embed", "audio", "video", "select", "textarea", "input", "option", "datalist", "map", "head", "title", "meta", "link", "button", "dialog", "progress", "meter", "applet", "frame", "frameset", "noframes"]
+    """
+    style template iframe svg canvas object embed audio video select textarea input option datalist map head
+    title meta link button dialog progress meter applet frame frameset noframes
+    """.split()  # noqa: SIM905 - one line a name would hide the list
 )
 _BLOCK_TAGS = frozenset(
-    ["address", "article", "aside", "blockquote", "body", "center", "dd", "details", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "html", "legend", "li", "main", "nav", "ol", "p", "pre", "section", "summary", "table", "tbody", "tfoot", "thead", "tr", "ul", "caption", "menu", "search", "noscript"]
+    """
+    address article aside blockquote body center dd details div dl dt fieldset figcaption figure footer form h1
+    h2 h3 h4 h5 h6 header hgroup hr html legend li main nav ol p pre section summary table tbody tfoot thead tr
+    ul caption menu search noscript
+    """.split()  # noqa: SIM905 - one line a name would hide the list
 )
 _SPACES = re.compile(r"[ \t\r\n\f\xa0\u3000]+")
 _PRIVATE_USE = re.compile("[\ue000-\uf8ff]+")
@@ -28,7 +35,10 @@ _MAX_DEPTH = 200
 _NO_SUPERSCRIPT = frozenset(("th", "st", "nd", "rd", "er", "e", "ème", "TM", "SM", "®", "™", "a", "o"))
 
 _LANDMARKS = frozenset(
-    ["nav", "footer", "aside", "header", "article", "main", "section", "form", "menu", "search", "table", "li", "ul", "ol", "dl", "blockquote", "pre", "figure", "figcaption", "details", "address", "noscript", "h1", "h2", "h3", "h4", "h5", "h6", "p", "tr", "dt", "dd"]
+    """
+    nav footer aside header article main section form menu search table li ul ol dl blockquote pre figure
+    figcaption details address noscript h1 h2 h3 h4 h5 h6 p tr dt dd
+    """.split()  # noqa: SIM905 - one line a name would hide the list
 )
 """Tags that become path words, written `<nav>`."""
 _NAME_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -47,7 +57,7 @@ class Block:
     link_chars: int
     num_links: int
     path: frozenset[str]
-    """What the elements around the block say: tags (`<nav>`), roles (`role=main`), words of classes and ids, `hidden`."""
+    """Tags around the block (`<nav>`), roles (`role=main`), words of classes and ids, `hidden`."""
     depth: int
     container: int
     """Number of the element that holds this block and its neighbours."""

@@ -15,15 +15,16 @@ from collections.abc import Callable
 from selectolax.lexbor import LexborNode
 
 _SYMBOL_NAMES = """
-− - ∗ * ⋅ cdot · cdot × times ÷ div ± pm ∓ mp ∕ / ≤ le ≥ ge ≠ ne ≈ approx ≡ equiv ∼ sim ≃ simeq ≅ cong ∝ propto ≪ ll ≫ gg
-≺ prec ≻ succ ⪯ preceq ⪰ succeq ≼ preccurlyeq ≽ succcurlyeq ⩽ leqslant ⩾ geqslant ≲ lesssim ≳ gtrsim ≮ nless ≯ ngtr
+− - ∗ * ⋅ cdot · cdot × times ÷ div ± pm ∓ mp ∕ / ≤ le ≥ ge ≠ ne ≈ approx ≡ equiv ∼ sim ≃ simeq ≅ cong ∝ propto ≪ ll
+≫ gg ≺ prec ≻ succ ⪯ preceq ⪰ succeq ≼ preccurlyeq ≽ succcurlyeq ⩽ leqslant ⩾ geqslant ≲ lesssim ≳ gtrsim ≮ nless ≯ ngtr
 ≰ nleq ≱ ngeq ≢ not\\equiv ≜ triangleq ≔ := ≐ doteq ∈ in ∉ notin ∋ ni ⊂ subset ⊃ supset ⊆ subseteq ⊇ supseteq
 ⊊ subsetneq ⊋ supsetneq ⊄ not\\subset ⊈ nsubseteq ∪ cup ∩ cap ⊎ uplus ⊔ sqcup ⊓ sqcap ∖ setminus ∅ emptyset
 ∀ forall ∃ exists ∄ nexists ¬ neg ∧ wedge ∨ vee ⊕ oplus ⊖ ominus ⊗ otimes ⊙ odot ⊢ vdash ⊣ dashv ⊨ models ⊤ top ⊥ bot
 → to ← leftarrow ↔ leftrightarrow ⇒ Rightarrow ⇐ Leftarrow ⇔ Leftrightarrow ⟶ longrightarrow ⟵ longleftarrow
 ⟷ longleftrightarrow ⟹ Longrightarrow ⟸ Longleftarrow ⟺ iff ↦ mapsto ⟼ longmapsto ↑ uparrow ↓ downarrow ↪ hookrightarrow
 ↠ twoheadrightarrow ⇌ rightleftharpoons ⇝ rightsquigarrow ↗ nearrow ↘ searrow ⇀ rightharpoonup ∞ infty ∂ partial ∇ nabla
-∑ sum ∏ prod ∐ coprod ∫ int ∬ iint ∭ iiint ∮ oint ⋃ bigcup ⋂ bigcap ⨁ bigoplus ⨂ bigotimes ⋀ bigwedge ⋁ bigvee ⨆ bigsqcup
+∑ sum ∏ prod ∐ coprod ∫ int ∬ iint ∭ iiint
+∮ oint ⋃ bigcup ⋂ bigcap ⨁ bigoplus ⨂ bigotimes ⋀ bigwedge ⋁ bigvee ⨆ bigsqcup
 … ldots ⋯ cdots ⋮ vdots ⋱ ddots ⌊ lfloor ⌋ rfloor ⌈ lceil ⌉ rceil ⟨ langle ⟩ rangle 〈 langle 〉 rangle ∣ mid ∤ nmid
 ∥ parallel ∦ nparallel ‖ | ∠ angle ∡ measuredangle △ triangle ▵ triangle ▽ triangledown □ square ◻ square ■ blacksquare
 ◊ diamond ⋄ diamond ∘ circ ○ bigcirc • bullet ⋆ star ★ bigstar † dagger ‡ ddagger ∴ therefore ∵ because √ surd ℓ ell
@@ -33,7 +34,7 @@ _SYMBOL_NAMES = """
 λ lambda μ mu µ mu ν nu ξ xi π pi ϖ varpi ρ rho ϱ varrho σ sigma ς varsigma τ tau υ upsilon ϕ phi φ varphi χ chi ψ psi
 ω omega Γ Gamma Δ Delta Θ Theta Λ Lambda Ξ Xi Π Pi Σ Sigma Υ Upsilon Φ Phi Ψ Psi Ω Omega
 """
-_PLAIN = set("-*/:=")
+_PLAIN = frozenset("-*/:=")
 _LITERAL = {
     "{": r"\{", "}": r"\}", "%": r"\%", "#": r"\#", "&": r"\&", "$": r"\$", "_": r"\_", "\\": r"\backslash ",
     "~": r"\sim ", "^": r"\hat{}", "‖": r"\|", "°": r"^{\circ}", "′": "'", "″": "''", "‴": "'''", "\u2061": "",
@@ -41,7 +42,10 @@ _LITERAL = {
     "\xa0": " ", "ﬁ": "fi",
 }  # fmt: skip
 _FUNCTIONS = set(
-    ["sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "coth", "log", "ln", "lg", "exp", "max", "min", "sup", "inf", "lim", "limsup", "liminf", "gcd", "det", "dim", "ker", "deg", "arg", "hom", "Pr"]
+    """
+    sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth log ln lg exp max min sup inf lim limsup
+    liminf gcd det dim ker deg arg hom Pr
+    """.split()  # noqa: SIM905 - one line a name would hide the list
 )
 _OVER = {
     "^": "hat", "ˆ": "hat", "~": "tilde", "˜": "tilde", "¯": "bar", "ˉ": "bar", "‾": "overline", "―": "overline",

@@ -14,12 +14,16 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from ..records import Verdict
 
 START_SECONDS = 120.0
 """How long a child may take to import sympy on a busy machine."""
+
+_IMPORT_ROOT = Path(__file__).parents[2]
+"""The folder this package is imported from; `python -m` looks for it in the working folder."""
 
 
 class VerifierError(RuntimeError):
@@ -63,7 +67,7 @@ class VerifierPool:
     def _start(self) -> subprocess.Popen:
         child = subprocess.Popen(
             [sys.executable, "-m", "dsmath_pipeline.grading.verify_worker"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=_IMPORT_ROOT,
         )  # fmt: skip
         with self._lock:
             self._children.add(child)

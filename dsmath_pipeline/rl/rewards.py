@@ -32,9 +32,11 @@ def grade_completions(
 
 
 def _default_grader() -> Grader:
+    """Exact comparison where the reference is a number, so that no odd answer starts an algebra process; else full."""
     from ..grading.equality import grade
+    from ..grading.numbers import parse_number
 
-    return grade
+    return lambda reference, solution: grade(reference, solution, symbolic=parse_number(reference) is None)
 
 
 def rule_rewards(grades: Sequence[Sequence[Grade]]) -> list[list[float]]:

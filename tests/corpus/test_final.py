@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from dsmath_pipeline import storage
+from dsmath_pipeline.corpus import final
 from dsmath_pipeline.corpus.final import assemble_corpus, remaining_contamination
 from dsmath_pipeline.recipe.schema import DecontaminationSettings, DedupSettings
 from dsmath_pipeline.records import CORPUS_SCHEMA, DOCUMENT_SCHEMA
@@ -129,7 +130,8 @@ def test_a_short_text_on_many_pages_is_a_phrase_and_is_reported_as_ignored(input
     assert [(p["item"], p["num_pages"]) for p in report["ignored_phrases"]] == [("short:1", 1), ("short:2", 1)]
 
 
-def test_two_workers_and_a_second_run_give_the_same_bytes(inputs, tmp_path):
+def test_two_workers_and_a_second_run_give_the_same_bytes(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(final, "_MIN_PAGES_FOR_WORKERS", 0)
     one = assemble_corpus(*inputs, tmp_path / "one", DEDUP, DECONTAMINATION)
     two = assemble_corpus(*inputs, tmp_path / "two", DEDUP, DECONTAMINATION, workers=2)
     assert one.key == two.key

@@ -30,9 +30,9 @@ CASES = {
         "a $x^2$ b",
     ),
     "mathjax 2 without its script": (
-        "<p>a <span class='MathJax_Preview'></span><span class='MathJax' data-mathml='&lt;math&gt;&lt;msup&gt;&lt;mi&gt;x"
-        "&lt;/mi&gt;&lt;mn&gt;2&lt;/mn&gt;&lt;/msup&gt;&lt;/math&gt;'><nobr>x2</nobr><span class='MJX_Assistive_MathML'>"
-        "<math><mi>x</mi></math></span></span> b</p>",
+        "<p>a <span class='MathJax_Preview'></span><span class='MathJax' data-mathml='&lt;math&gt;&lt;msup&gt;"
+        "&lt;mi&gt;x&lt;/mi&gt;&lt;mn&gt;2&lt;/mn&gt;&lt;/msup&gt;&lt;/math&gt;'><nobr>x2</nobr>"
+        "<span class='MJX_Assistive_MathML'><math><mi>x</mi></math></span></span> b</p>",
         "a $x^2$ b",
     ),
     "mathjax 4": (
@@ -62,7 +62,8 @@ CASES = {
     "wikipedia": (
         "<p>a <span class='mwe-math-element'><span class='mwe-math-mathml-inline' style='display: none;'>"
         + MATHML.format("", r"{\displaystyle x^2}")
-        + r"</span><img class='mwe-math-fallback-image-inline' aria-hidden='true' alt='{\displaystyle x^2}'></span> b</p>",
+        + r"</span><img class='mwe-math-fallback-image-inline' aria-hidden='true' alt='{\displaystyle x^2}'>"
+        "</span> b</p>",
         "a $x^2$ b",
     ),
     "wordpress image": (

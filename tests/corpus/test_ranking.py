@@ -4,7 +4,7 @@ import math
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsmath_pipeline import storage
@@ -90,6 +90,7 @@ ROWS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(rows=ROWS, budget=st.integers(1, 300), num_bins=st.integers(2, 9), min_score=st.sampled_from([0.0, 0.5, 0.9]))
 def test_any_ranking_equals_a_plain_sort(tmp_path_factory, rows, budget, num_bins, min_score):
     named = [(f"{number * 7919 % 101:03d}", logit, size) for number, (logit, size) in enumerate(rows)]

@@ -3,6 +3,8 @@
 import json
 import math
 import random
+import shutil
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -170,6 +172,13 @@ def write_run(root):
     return root
 
 
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """Shared: read it only."""
+    return write_run(tmp_path_factory.mktemp("finished") / "run")
+
+
 @pytest.fixture
-def run_folder(tmp_path):
-    return write_run(tmp_path / "run")
+def run_folder(finished_run, tmp_path):
+    """A copy to change."""
+    return Path(shutil.copytree(finished_run, tmp_path / "run"))

@@ -14,8 +14,8 @@ from dsmath_pipeline.reporting.tables import (
 )
 
 
-def test_iterations_show_pages_overlap_and_precision_and_recall(run_folder):
-    first, second = iterations_table(run_folder, run_folder / "truth")
+def test_iterations_show_pages_overlap_and_precision_and_recall(finished_run):
+    first, second = iterations_table(finished_run, finished_run / "truth")
     assert (first["iteration"], first["num_pages"], first["already_collected_pages_share"]) == (1, 90, None)
     # iteration 1: 80 of 90 collected pages are mathematics; 80 of the 90 mathematics pages were collected
     assert first["precision"] == pytest.approx(80 / 90)
@@ -31,21 +31,21 @@ def test_iterations_show_pages_overlap_and_precision_and_recall(run_folder):
     assert (second["num_math_domains"], second["num_math_prefixes"]) == (7, 5)
 
 
-def test_recall_counts_only_mathematics_that_survived_dedup(run_folder):
+def test_recall_counts_only_mathematics_that_survived_dedup(finished_run, tmp_path):
     import pyarrow as pa
 
     from dsmath_pipeline import storage
 
-    truth = run_folder / "other_truth.parquet"
-    urls = storage.read_table(run_folder / "documents", ["url"])["url"].to_pylist()
+    truth = tmp_path / "other_truth.parquet"
+    urls = storage.read_table(finished_run / "documents", ["url"])["url"].to_pylist()
     # p270-p299 are called mathematics; p280-p299 were dropped as repetitions, and none was collected
     storage.write_table(truth, pa.table({"url": urls, "is_math": [i < 90 or i >= 270 for i in range(300)]}))
-    assert iterations_table(run_folder, truth)[1]["recall"] == pytest.approx(90 / 100)
+    assert iterations_table(finished_run, truth)[1]["recall"] == pytest.approx(90 / 100)
 
 
-def test_without_a_truth_precision_and_recall_are_left_out(run_folder):
-    assert "precision" not in iterations_table(run_folder, None)[0]
-    assert "precision" not in iterations_table(run_folder, run_folder / "nothing")[0]
+def test_without_a_truth_precision_and_recall_are_left_out(finished_run):
+    assert "precision" not in iterations_table(finished_run, None)[0]
+    assert "precision" not in iterations_table(finished_run, finished_run / "nothing")[0]
 
 
 def test_a_folder_without_iterations_or_evaluations_gives_no_rows(tmp_path):
@@ -53,8 +53,8 @@ def test_a_folder_without_iterations_or_evaluations_gives_no_rows(tmp_path):
     assert accuracy_table(tmp_path) == []
 
 
-def test_accuracies_come_in_the_order_of_training(run_folder):
-    rows = accuracy_table(run_folder)
+def test_accuracies_come_in_the_order_of_training(finished_run):
+    rows = accuracy_table(finished_run)
     assert [(row["model"], row["greedy"], row["pass_at_k"], row["k"]) for row in rows] == [
         ("base", 0.05, 0.45, 8),
         ("SFT", 0.4, 0.9, 8),
