@@ -40,7 +40,7 @@ def segment(text: str) -> list[str]:
     """Tokens of the normalised text: words, TeX commands, single CJK characters, single punctuation marks.
 
     Whatever marks the beginning and end of a formula (`$`, `$$`, `\\(`, `\\[`, ...) becomes the token `\\formula`: a
-    seed in TeX and a crawl whose formulas come from MathML then write mathematics alike, and prices do not look like it.
+    seed in TeX and a crawl whose formulas come from MathML then write mathematics alike; prices do not.
 
     >>> segment("Let \\\\frac{a}{b} = 2 设函数")
     ['let', '\\\\frac', '{', 'a', '}', '{', 'b', '}', '=', '2', '设', '函', '数']

@@ -100,8 +100,8 @@ def _parse_label(line: bytes, where: str, iteration: int) -> UrlLabel:
 def auto_labels(prefixes: Sequence[dict[str, Any]], settings: AnnotationSettings, iteration: int) -> list[UrlLabel]:
     """The rule-based annotator: a prefix is math when enough of its pages were collected.
 
-    `prefixes` are rows of domains.PREFIX_SCHEMA. Prefixes with fewer than `min_prefix_pages` pages stay without a label,
-    so the label of their parent holds. Not in the paper: the rule stands in for people where there are none.
+    `prefixes` are rows of domains.PREFIX_SCHEMA. Prefixes with fewer than `min_prefix_pages` pages get no label, so
+    the label of their parent holds. Not in the paper: the rule stands in for people where there are none.
     """
     found = []
     for row in prefixes:

@@ -1,8 +1,8 @@
 """Train the fastText classifier of one iteration (section 2.1).
 
 Reads a `seed_set`, writes the artifact `classifier`: one folder `model_<fold>` per fold with fastText's own `model.bin`
-and the collapsed tables with which scoring.py computes the same probabilities fast (see collapse.py). With one fold (the
-paper) there is one model; with K folds model k was trained without the crawl pages of fold k, and scores those.
+and the collapsed tables with which scoring.py computes the same probabilities fast (see collapse.py). With one fold
+(the paper) there is one model; with K folds model k was trained without the crawl pages of fold k, and scores those.
 
 fastText 0.9.3 reads memory that it never set, and now and then stops with "Encountered NaN" whatever the learning rate.
 Training therefore runs in a fresh process whose allocator hands out zeroed memory: the result is the same every time.
@@ -54,7 +54,7 @@ def train_classifier(
     """Write the artifact `classifier`.
 
     Counts: `num_models`, `num_texts`, and on the held-out texts `held_out_precision`, `held_out_recall` at score 0.5.
-    Held-out crawl pages count as wrong although some are mathematics nobody has found yet, so precision is a lower bound.
+    Held-out crawl pages count as wrong although some are mathematics not found yet: precision is a lower bound.
 
     Raises ClassifierError when training fails or the classifier does not tell the classes apart.
     """
@@ -81,7 +81,9 @@ def _folds(seed_set: Folder) -> list[int]:
     return list(range(max(last, 0) + 1))
 
 
-def _train_fold(fold: int, *, seed_set: Folder, out: Folder, settings: ClassifierSettings, epochs: int, seed: int) -> int:
+def _train_fold(
+    fold: int, *, seed_set: Folder, out: Folder, settings: ClassifierSettings, epochs: int, seed: int
+) -> int:
     """Train model `fold` and write its folder. Returns the number of training texts."""
     with tempfile.TemporaryDirectory() as work:
         lines, model = Path(work, "train.txt"), Path(work, "model.bin")
@@ -91,7 +93,7 @@ def _train_fold(fold: int, *, seed_set: Folder, out: Folder, settings: Classifie
             "minCount": settings.min_count, "epoch": epochs, "bucket": settings.num_buckets,
             "thread": settings.num_threads, "seed": seed, "loss": "softmax", "verbose": 0,
         }  # fmt: skip
-        _run_fasttext(lines, model, arguments)
+        run_fasttext(lines, model, arguments)
         path = out / f"model_{fold}"
         save_collapsed(collapse(model), path)
         storage.write_bytes(path / "model.bin", model.read_bytes())
@@ -118,7 +120,11 @@ def _rows(seed_set: Folder) -> Iterator[dict[str, Any]]:
                 yield from batch.to_pylist()
 
 
-def _run_fasttext(lines: Path, model: Path, arguments: dict[str, Any]) -> None:
+def run_fasttext(lines: Path, model: Path, arguments: dict[str, Any]) -> None:
+    """Train on a file of labelled lines in a fresh process and write the model file.
+
+    `arguments` are those of fasttext.train_supervised. Raises ClassifierError when training fails.
+    """
     # glibc fills new memory with the complement of this byte: 255 gives zeros.
     environment = {**os.environ, "MALLOC_PERTURB_": "255"}
     command = [sys.executable, "-c", _CHILD, str(lines), str(model), json.dumps(arguments)]
@@ -144,7 +150,7 @@ def _held_out_figures(classifier: Classifier, seed_set: Folder) -> dict[str, flo
     if not rows:
         return {}
     logits = score_segmented(classifier, [row["segmented"] for row in rows])
-    if not np.isfinite(logits).all() or np.ptp(logits) < _MIN_SPREAD and len(rows) > 1:
+    if not np.isfinite(logits).all() or (np.ptp(logits) < _MIN_SPREAD and len(rows) > 1):
         raise ClassifierError(
             "the classifier gives every held-out text the same score; train longer (classifier.epochs) or faster "
             "(classifier.learning_rate), or check that seed and crawl differ"

@@ -26,6 +26,9 @@ MATH_LABEL, OTHER_LABEL = f"{LABEL_PREFIX}math", f"{LABEL_PREFIX}other"
 _MAGIC, _FORMAT_VERSION = 793712314, 12
 _SUPERVISED, _SOFTMAX = 3, 3
 _ROWS_AT_ONCE = 65_536
+_HEADER = (
+    "dim", "ws", "epoch", "minCount", "neg", "wordNgrams", "loss", "model", "bucket", "minn", "maxn", "lrUpdateRate",
+)  # fmt: skip
 
 
 class ModelError(ValueError):
@@ -90,7 +93,8 @@ def load_collapsed(path: Folder) -> Collapsed:
         else:
             with file.open("rb") as source:
                 tables.append(np.load(source))
-    return Collapsed(*tables, storage.read_json(path / "collapsed.json")["word_ngrams"])
+    keys, words, ngrams = tables
+    return Collapsed(keys, words, ngrams, storage.read_json(path / "collapsed.json")["word_ngrams"])
 
 
 def _read_header(model: Path) -> tuple[dict[str, int], list[bytes], list[bytes], int]:
@@ -102,8 +106,7 @@ def _read_header(model: Path) -> tuple[dict[str, int], list[bytes], list[bytes],
 def _parse_header(model: Path, head: mmap.mmap) -> tuple[dict[str, int], list[bytes], list[bytes], int]:
     if struct.unpack_from("<ii", head, 0) != (_MAGIC, _FORMAT_VERSION):
         raise ModelError(f"{model} is not a fastText model of format {_FORMAT_VERSION}")
-    names = "dim ws epoch minCount neg wordNgrams loss model bucket minn maxn lrUpdateRate".split()
-    header = dict(zip(names, struct.unpack_from("<12i", head, 8), strict=True))
+    header = dict(zip(_HEADER, struct.unpack_from("<12i", head, 8), strict=True))
     position = 8 + 12 * 4 + 8
     size, _, _, _, pruned = struct.unpack_from("<iiiqq", head, position)
     position += 28

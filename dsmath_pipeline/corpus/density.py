@@ -4,8 +4,8 @@ Every block gets the sum of the weights of its features: length, share of links,
 neighbours look like, and words of the tags, classes and ids around it (layout.py). Blocks above a threshold are kept.
 Formulas speak for content, so mathematics is not lost with a short line.
 
-Not in the paper: DeepSeekMath does not say how text was taken from HTML. The weights (density_weights.py) were fitted by
-logistic regression on public extraction benchmarks (WCXB, CC BY 4.0; Trafilatura's evaluation set). No address of a
+Not in the paper: DeepSeekMath does not say how text was taken from HTML. The weights (density_weights.py) were fitted
+by logistic regression on public extraction benchmarks (WCXB, CC BY 4.0; Trafilatura's evaluation set). No address of a
 site is a feature, and a feature had to occur on at least 25 domains.
 """
 
@@ -24,13 +24,16 @@ _CHROME = re.compile(
     r"|show more"
     r"|related|\bcomments?\b|\breply\b|add to cart|follow us|contact us|powered by|advertisement|\btags?:"
     r"|posted (?:in|by)"
-    r"|filed under|previous|next (?:post|page|article)|back to top|skip to|\bmenu\b|\bsearch\b|版权|登录|注册|下一篇|上一篇"
+    r"|filed under|previous|next (?:post|page|article)|back to top|skip to|\bmenu\b|\bsearch\b"
+    r"|版权|登录|注册|下一篇|上一篇"
     r"|datenschutz|impressum|\bteilen\b|kommentare?|mentions légales|partager|commentaires?",
     re.I,
 )
 _DATE = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[:./]\d{1,2}\b")
 _SAMPLE_CHARS = 200
-THRESHOLD = -0.6
+VOCABULARY = frozenset(WEIGHTS)
+"""The words around a block that say anything."""
+THRESHOLD = -0.8
 """Below zero: a lost sentence costs the corpus more than a kept button."""
 FORMULA_BONUS = 2.5
 """The benchmarks hold few formulas; on mathematical pages a formula is nearly always content."""
@@ -63,8 +66,9 @@ def block_features(blocks: list[Block]) -> list[list[str]]:
         group = _bin(in_container[block.container], _GROUP_BINS)
         names = [
             "@always", f"chars{chars}", f"links{share}", f"chars{chars}links{share}", f"tag:{block.tag}",
-            f"{page}chars{chars}", f"place{_bin(seen_chars / total, _PLACE_BINS)}", f"group{group}", f"group{group}chars{chars}",
-            f"depth{min(block.depth // 4, 6)}", f"tag:{block.tag}links{share}", f"tag:{block.tag}chars{chars}",
+            f"{page}chars{chars}", f"place{_bin(seen_chars / total, _PLACE_BINS)}", f"group{group}",
+            f"group{group}chars{chars}", f"depth{min(block.depth // 4, 6)}",
+            f"tag:{block.tag}links{share}", f"tag:{block.tag}chars{chars}",
         ]  # fmt: skip
         for offset in (-2, -1, 1, 2):
             at = i + offset
@@ -72,13 +76,7 @@ def block_features(blocks: list[Block]) -> list[list[str]]:
             names.append(f"near{offset}:{near}")
             if 0 <= at < len(blocks):
                 names.append(f"neartag{offset}:{blocks[at].tag}")
-        names.append(
-            "title:none"
-            if first_title is None
-            else "title:before"
-            if i < first_title
-            else "title:" + str(_bin(i - first_title, (1, 2, 4, 10, 50)))
-        )
+        names.append(_title_feature(i, first_title))
         names += _text_features(block, repeats[block.text])
         names += sorted(block.path)
         seen_chars += block.num_chars
@@ -86,15 +84,22 @@ def block_features(blocks: list[Block]) -> list[list[str]]:
     return features
 
 
+def _title_feature(index: int, first_title: int | None) -> str:
+    """Where the block stands to the page's first h1."""
+    if first_title is None:
+        return "title:none"
+    return "title:before" if index < first_title else f"title:{_bin(index - first_title, (1, 2, 4, 10, 50))}"
+
+
 def _text_features(block: Block, repeats: int) -> list[str]:
     text = block.text[:_SAMPLE_CHARS]
     names = [f"stops{_bin(len(_STOPS.findall(text)), (1, 2, 4))}"]
     if _SENTENCE_END.search(block.text[-8:]):
-        names.append("@ends sentence")
+        names.append("@ends_sentence")
     if _CHROME.search(text):
-        names.append("@chrome short" if len(text) < 60 else "@chrome")
+        names.append("@chrome_short" if len(text) < 60 else "@chrome")
     if _DATE.search(text) and len(text) < 100:
-        names.append("@short date")
+        names.append("@short_date")
     if block.num_formulas:
         names.append("@formula")
     if block.is_code:
@@ -102,9 +107,9 @@ def _text_features(block: Block, repeats: int) -> list[str]:
     if repeats > 1:
         names.append("@repeated")
     if text.isupper():
-        names.append("@upper case")
+        names.append("@upper_case")
     if block.num_links > 3:
-        names.append("@many links")
+        names.append("@many_links")
     if "|" in text or "»" in text or "›" in text:
         names.append("@separators")
     return names

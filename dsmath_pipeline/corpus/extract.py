@@ -15,7 +15,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from ..recipe.schema import ExtractSettings
 from ..records import Document, Page
-from .density import content_blocks
+from .density import VOCABULARY, content_blocks
 from .encoding import decode_html
 from .formulas import FoundFormulas, has_tex_renderer, render
 from .language import detect_language
@@ -59,7 +59,7 @@ def extract(page: Page, settings: ExtractSettings) -> Document | Dropped:
     if tree.body is None:
         return Dropped(page.url, "no_text", page.source, page.offset)
     found = FoundFormulas(has_renderer=has_tex_renderer(page.html))
-    blocks = PageWalker(found).walk(tree.body)
+    blocks = PageWalker(found, VOCABULARY).walk(tree.body)
     if settings.main_content:
         blocks = content_blocks(blocks)
     body, formulas, rules = render(join_blocks(blocks), found, settings.max_text_chars)

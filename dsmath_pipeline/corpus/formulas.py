@@ -128,7 +128,7 @@ def element_formula(node: LexborNode, tag: str, attributes: dict, found: FoundFo
 
     `attributes` are the element's. The caller does not descend into the element unless the answer is None.
     """
-    classes = (attributes.get("class") or "").split()
+    classes: list[str] = str(attributes.get("class") or "").split()
     if tag == "script":
         return _script(node, attributes, found)
     if tag == "math":

@@ -62,7 +62,7 @@ def last_iteration(root: Folder, settings: IterationSettings) -> int:
 def stage_seed_set(
     root: Folder, k: int, recipe: Recipe, *, progress: Progress = SILENT, force: bool = False
 ) -> Manifest:
-    """Training set of iteration `k`; reads seed, documents, all earlier annotations and the pages of iteration k - 1."""
+    """Training set of iteration `k`; from seed, documents, earlier annotations and the pages of iteration k - 1."""
     if has_converged(root, k - 1, recipe.iteration):
         return carry_forward(root, k, "seed_set", force=force)
     previous = None
@@ -174,7 +174,7 @@ def carry_forward(
         if run.artifact:
             for file in sorted(source.rglob("*")):
                 if file.is_file() and file.name != storage.MANIFEST:
-                    _link_or_copy(file, out.joinpath(*file.relative_to(source).parts))
+                    _link_or_copy(file, out.joinpath(*file.parts[len(source.parts) :]))
             for table in storage.parquet_files(source):
                 run.artifact.add_shard(table.stem, {"num_rows": 0})
             run.artifact.num_rows = before.num_rows

@@ -226,6 +226,14 @@ class PageWalker:
             self._placed = True
             self._tag, self._path, self._depth, self._container = block_tag, path, depth, container
 
+    def _add_block(self, text: str, num_formulas: int) -> None:
+        self.blocks.append(
+            Block(
+                text, self._tag, len(text), min(self._link_chars, len(text)), self._num_links, self._path,
+                self._depth, self._container, num_formulas, self._has_code,
+            )
+        )  # fmt: skip
+
     def _flush(self) -> None:
         if self._placed:
             text = "".join(self._pieces)
@@ -233,14 +241,8 @@ class PageWalker:
             if text.strip():
                 before = len(self.found.sources)
                 text = text_formulas(text, self.found)
-                num_formulas = text.count("\ue000")
-                self.blocks.append(
-                    Block(
-                        text, self._tag, len(text), min(self._link_chars, len(text)), self._num_links, self._path,
-                        self._depth, self._container, max(num_formulas, len(self.found.sources) - before),
-                        self._has_code,
-                    )
-                )  # fmt: skip
+                if text.strip():
+                    self._add_block(text, max(text.count("\ue000"), len(self.found.sources) - before))
         self._pieces = []
         self._link_chars = self._num_links = 0
         self._has_code = self._placed = False

@@ -202,7 +202,11 @@ def extract_one_file(path: Folder, settings: ExtractSettings) -> tuple[pa.Table,
     rules: Counter[str] = Counter()
     rows: list[dict[str, Any]] = []
     for page in _pages_of(path, settings, report):
-        document = extract(page, settings)
+        try:
+            document = extract(page, settings)
+        except Exception as error:  # the border of one page: its failure is counted and never costs the file
+            dropped[f"error_{type(error).__name__}"] += 1
+            continue
         if isinstance(document, Dropped):
             dropped[document.reason] += 1
             continue

@@ -197,4 +197,8 @@ def _score_any(classifier: Classifier, file: Folder) -> pa.Table:
             logits = score_texts(classifier, [text or "" for text in batch["text"].to_pylist()])
             columns = {name: batch[name] for name in kept}
             parts.append(pa.table({**columns, "logit": logits, "score": to_scores(logits)}))
-    return pa.concat_tables(parts) if parts else pa.table({"logit": pa.array([], pa.float64()), "score": pa.array([], pa.float64())})
+    return (
+        pa.concat_tables(parts)
+        if parts
+        else pa.table({"logit": pa.array([], pa.float64()), "score": pa.array([], pa.float64())})
+    )

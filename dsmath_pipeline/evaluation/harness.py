@@ -85,7 +85,7 @@ def evaluate_model(
 
     `data` is the folder of the benchmarks' folders (for `word_problems`, the artifact itself). `engine` replaces the
     built-in sampler. Counts: greedy, maj_at_k, pass_at_k (0-1; None without samples), k, num_problems,
-    num_sampled_problems, chance, no_answer_share, truncated_share, by_benchmark, by_language.
+    num_sampled_problems, chance, no_answer_share, truncated_share, num_sandbox_failures, by_benchmark, by_language.
     Raises BenchmarkError for an unknown, absent or malformed benchmark, SandboxUnavailable when `method` runs programs
     and no safe way to do so exists.
     """
@@ -248,4 +248,5 @@ def summarise(rows: list[dict[str, Any]], k: int) -> dict[str, Any]:
         "chance": sum(row["chance"] for row in greedy) / len(greedy) if greedy else 0.0,
         "no_answer_share": accuracy([row["verdict"] == Verdict.NO_ANSWER for row in greedy]),
         "truncated_share": accuracy([row["finish"] == "length" for row in greedy]),
+        "num_sandbox_failures": sum(row["program_status"] == "infra" for row in rows),
     }

@@ -165,13 +165,17 @@ class Sandbox:
             jail.close()
 
     def run(self, programs: Sequence[str], limits: Limits | None = None) -> list[ProgramResult]:
-        """Run each program in a fresh process; results in the order of the programs."""
+        """Run each program in a fresh process; results in the order of the programs.
+
+        A program whose worker died is run once more on the new worker before its status is `infra`.
+        """
         chosen = limits or self.limits
 
         def run_one(program: str) -> ProgramResult:
             jail = self._jails.get()
             try:
-                return jail.run(program, chosen)
+                result = jail.run(program, chosen)
+                return jail.run(program, chosen) if result.status == "infra" else result
             finally:
                 self._jails.put(jail)
 

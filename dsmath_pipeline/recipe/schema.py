@@ -274,7 +274,7 @@ class EvaluationSettings(Section):
     max_problems: int = setting(1_000_000, "problems of each benchmark that are evaluated", OURS + "all of them", gt=0)
     max_sampled_problems: int = setting(1_000_000, "problems sampled K times", OURS + "all of them", gt=0)
     prompt: Literal["chat", "few_shot"] = setting(
-        "chat", "zero-shot chat for fine-tuned models, worked examples for base models", "sections 2.3 and 3"
+        "chat", "zero-shot chat for fine-tuned models, worked examples for base models", "section 2.3 and section 3"
     )
     max_tool_rounds: int = setting(
         3, "programs that one tool-integrated solution may run", OURS + "room for one correction", ge=1

@@ -96,7 +96,7 @@ def iterations_section(root: Folder, truth: Folder | None) -> str:
     last = rows[-1]["iteration"]
     parts += [_score_figure(root, last), _cut_table(root, last)]
     parts += [_domains(root, number) for number in iterations(root)[-1:]]
-    parts += [_labels(root, row["iteration"]) for row in rows]
+    parts += [_labels(root, row["iteration"]) for row in rows if not row["is_carried_forward"]]
     return section("iterations", "Collecting in iterations", *parts)
 
 

@@ -27,9 +27,11 @@ def iterations_table(root: Folder, truth: Folder | None) -> list[Row]:
     """One row for each finished iteration of the run, in order.
 
     `already_collected_*_share` is the share of this iteration's pages / tokens that the one before had (None for the
-    first). With a truth (Parquet with url, is_math: a file, or a folder that holds it) `precision` is the share of
-    mathematics among the collected pages whose URL the truth knows, `recall` the share of the mathematics among the
-    unique documents that was collected. Columns of the truth are left out when `truth` is None or does not exist.
+    first). `is_carried_forward`: the loop had converged and this iteration repeats the one before.
+
+    With a truth (Parquet with url, is_math: a file, or a folder that holds it) `precision` is the share of mathematics
+    among the collected pages whose URL the truth knows, `recall` the share of the mathematics among the unique
+    documents that was collected. These columns are left out when `truth` is None or does not exist.
     """
     known = _truth(truth)
     candidates = _unique_math_urls(root, known) if known is not None else None
@@ -48,6 +50,7 @@ def iterations_table(root: Folder, truth: Folder | None) -> list[Row]:
             "already_collected_tokens_share": None,
             "num_math_domains": _count_true(path / "domains", "is_math"),
             "num_math_prefixes": _count_equal(path / "annotations", "label", "math"),
+            "is_carried_forward": bool(storage.read_manifest(path / "collected").counts.get("carried_forward")),
         }
         if before is not None and pages.num_rows:
             old = pages.filter(pc.is_in(pages["id"], value_set=before["id"].combine_chunks()))
@@ -154,7 +157,7 @@ def heading(column: str) -> str:
     special["already_collected_tokens_share"] = "tokens collected before"
     if column in special:
         return special[column]
-    text = column.removeprefix("num_").removesuffix("_share").replace("_", " ")
+    text = column.removeprefix("num_").removeprefix("is_").removesuffix("_share").replace("_", " ")
     return text + ", share" if column.endswith("_share") else text
 
 

@@ -1,25 +1,25 @@
 """The questions of reinforcement learning: the distinct training problems, without their solutions.
 
-Section 4.2 takes the chain-of-thought questions of the fine-tuning data. Only `train.parquet` is read.
+Section 4.2 takes the chain-of-thought questions of the fine-tuning data. A folder's `train.parquet` alone is read.
 """
 
 from random import Random
 
 from ..records import Problem
-from ..storage import ArtifactError, Folder, read_table
+from ..storage import Folder
+from ..tokens.inputs import training_problems
 
 
 def load_questions(problems: Folder) -> list[Problem]:
     """One Problem for each distinct text, in file order. Raises ArtifactError when there is none."""
-    rows = read_table(problems / "train.parquet", ["id", "problem", "answer", "language", "source"]).to_pylist()
-    found = {row["problem"]: row for row in reversed(rows)}
-    questions = [
-        Problem(row["id"], row["problem"], row["answer"], language=row["language"], source=row["source"] or "")
-        for row in reversed(found.values())
-    ]
-    if not questions:
-        raise ArtifactError(f"no problem in {problems / 'train.parquet'}")
-    return questions
+    found: dict[str, Problem] = {}
+    for row in training_problems(problems):
+        question = Problem(
+            row["id"], row["problem"], row["answer"], language=row["language"], source=row["source"],
+            options=tuple(row["options"]),
+        )  # fmt: skip
+        found.setdefault(question.problem, question)
+    return list(found.values())
 
 
 def questions_of_step(questions: list[Problem], step: int, num: int, seed: int) -> list[Problem]:

@@ -20,6 +20,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from ..progress import SILENT, Progress
 from ..recipe.schema import RewardModelSettings
 from ..storage import Artifact, Folder, Manifest, read_table, stage
+from ..tokens.inputs import stage_input
 from ..tokens.tokenizer import load_tokenizer, special_ids
 from ..training.models import load_model, local_path, save_model, to_device
 from ..training.schedule import constant_factor
@@ -63,7 +64,7 @@ def train_reward_model(
     commoner class, and AUC (None when only one class occurs).
     """
     identity = {**settings.model_dump(exclude={"micro_batch_examples", "save_steps"}), "seed": seed}
-    inputs = {"sft": sft, "base": base, "problems": problems}
+    inputs = {"sft": stage_input(sft), "base": stage_input(base), "problems": stage_input(problems)}
     with stage(out, "reward_model", REWARD_MODEL_VERSION, identity, inputs) as run:
         if run.artifact:
             solutions = _sample_solutions(run.artifact, sft, problems, settings, seed, grade, device, progress)

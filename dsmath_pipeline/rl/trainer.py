@@ -24,6 +24,7 @@ from ..progress import SILENT, Progress
 from ..recipe.schema import RlSettings
 from ..records import Completion, Grade, Problem
 from ..storage import Artifact, Folder, Manifest, remove, stage, write_table
+from ..tokens.inputs import stage_input
 from ..tokens.tokenizer import load_tokenizer, special_ids
 from ..training.models import load_model, local_path, save_model
 from .advantage import outcome_advantages, without_spread
@@ -127,7 +128,9 @@ def train_grpo(
         raise ValueError(
             f"rl.batch_completions={settings.batch_completions} is no multiple of rl.group_size={settings.group_size}"
         )
-    inputs = {"sft": sft, "problems": problems} | ({"reward_model": reward_model} if reward_model is not None else {})
+    inputs = {"sft": stage_input(sft), "problems": stage_input(problems)}
+    if reward_model is not None:
+        inputs["reward_model"] = stage_input(reward_model)
     identity = {**settings.model_dump(exclude={"micro_batch_completions", "save_steps"}), "seed": seed}
     with stage(out, "rl_model", GRPO_VERSION, identity, inputs) as run:
         if run.artifact:

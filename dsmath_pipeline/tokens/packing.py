@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 from ..progress import SILENT, Progress, track
 from ..recipe.schema import MixtureSettings, PretrainSettings
 from ..storage import Artifact, Folder, Manifest, parquet_files, read_json, stage, write_bytes, write_json
+from .inputs import stage_input
 from .mixture import MixtureError, plan_mixture
 from .tokenizer import load_tokenizer, special_ids
 
@@ -55,7 +56,7 @@ def pack_tokens(
         "mixture": mixture.model_dump(), "context_tokens": pretrain.context_tokens, "seed": seed,
         "num_tokens": pretrain.num_tokens, "batch_tokens": pretrain.batch_tokens,
     }  # fmt: skip
-    inputs = {**{name: sources[name] for name in names}, "tokenizer": tokenizer}
+    inputs = {name: stage_input(sources[name]) for name in names} | {"tokenizer": stage_input(tokenizer)}
     with stage(out, "tokens", PACKING_VERSION, identity, inputs) as run:
         if run.artifact:
             files = _encode_sources(run.artifact, {n: sources[n] for n in names}, tokenizer, seed, progress)

@@ -16,8 +16,9 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 
 from ..progress import SILENT, Progress
 from ..recipe.schema import TokenizerSettings
-from ..storage import Folder, Manifest, parquet_files, read_json, read_table, stage
+from ..storage import Folder, Manifest, parquet_files, read_json, stage, write_bytes, write_json
 from .chat import chat_text
+from .inputs import stage_input, training_problems
 
 TOKENIZER_VERSION = "1"
 """1 (2026-11): first version."""
@@ -47,9 +48,9 @@ def train_tokenizer(
     `problems` is an artifact with a `train.parquet` (records.PROBLEM_SCHEMA); its other files are never read. At most
     `max_training_bytes` of text are read, split evenly over the sources. Counts: vocabulary size, bytes by source.
     """
-    inputs = {"corpus": corpus, **dict(extra or {})}
-    named = inputs if problems is None else {**inputs, "problems": problems}
-    with stage(out, "tokenizer", TOKENIZER_VERSION, {**settings.model_dump(), "seed": seed}, named) as run:
+    named = {"corpus": corpus, **dict(extra or {})} | ({} if problems is None else {"problems": problems})
+    inputs = {name: stage_input(path) for name, path in named.items()}
+    with stage(out, "tokenizer", TOKENIZER_VERSION, {**settings.model_dump(), "seed": seed}, inputs) as run:
         if run.artifact:
             budget = settings.max_training_bytes // len(named)
             texts: list[str] = []
@@ -88,8 +89,6 @@ def train_bpe(texts: list[str], settings: TokenizerSettings) -> Tokenizer:
 
 def save_tokenizer(tokenizer: Tokenizer, path: Folder) -> None:
     """Write the two files that both `load_tokenizer` and transformers read."""
-    from ..storage import write_bytes, write_json
-
     write_bytes(path / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -140,8 +139,8 @@ def _texts(folder: Folder, seed: int) -> Iterator[str]:
 
 
 def _problem_texts(folder: Folder) -> Iterator[str]:
-    for row in read_table(folder / "train.parquet").to_pylist():
-        yield chat_text(row["problem"], row["solution"] or "", row["method"], row["language"])
+    for row in training_problems(folder):
+        yield chat_text(row["problem"], row["solution"], row["method"], row["language"])
 
 
 def _take_bytes(texts: Iterator[str], budget: int) -> Iterator[str]:

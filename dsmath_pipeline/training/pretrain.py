@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from ..progress import SILENT, Progress
 from ..recipe.schema import ModelSettings, PretrainSettings
 from ..storage import Folder, Manifest, stage
+from ..tokens.inputs import stage_input
 from ..tokens.packing import PackedTokens, num_training_steps, sequences_per_step
 from ..tokens.tokenizer import load_tokenizer
 from .models import ModelError, build_model, load_model, num_parameters, save_model
@@ -54,9 +55,9 @@ def pretrain(
     the vocabulary must be the tokenizer's). Counts: parameters, tokens, first and last loss, tokens a second. Raises
     ModelError when `tokens` was packed for another length.
     """
-    inputs: dict[str, Folder | str] = {"tokens": tokens, "tokenizer": tokenizer}
+    inputs: dict[str, Folder | str] = {"tokens": tokens, "tokenizer": stage_input(tokenizer)}
     if init is not None:
-        inputs["init"] = init
+        inputs["init"] = stage_input(init)
     identity = {**settings.model_dump(exclude={"micro_batch_sequences", "save_steps"}), "seed": seed}
     if init is None:
         identity["model"] = model.model_dump()

@@ -19,8 +19,9 @@ from torch.utils.data import Dataset
 
 from ..progress import SILENT, Progress
 from ..recipe.schema import SftSettings
-from ..storage import Folder, Manifest, read_table, stage
+from ..storage import Folder, Manifest, stage
 from ..tokens.chat import completion_text, prompt_text
+from ..tokens.inputs import stage_input, training_problems
 from ..tokens.tokenizer import PAD_ID, load_tokenizer, special_ids
 from .models import ModelError, load_model, save_model
 from .schedule import constant_factor
@@ -73,17 +74,18 @@ def train_sft(
     callbacks: Sequence[Any] = (),
     progress: Progress = SILENT,
 ) -> Manifest:
-    """Fine-tune the model in `base` on `train.parquet` of `problems`; at most `max_examples`, drawn by the seed.
+    """Fine-tune the model in `base` on the solutions in `problems` (see `training_problems`).
 
-    Counts: examples used and dropped (longer than the context), first and last loss, tokens a second. Raises
-    ModelError when no example is left.
+    At most `max_examples` are used, drawn by the seed. Counts: examples used and dropped (longer than the context),
+    first and last loss, tokens a second. Raises ModelError when no example is left.
     """
     identity = {**settings.model_dump(exclude={"micro_batch_examples", "save_steps"}), "seed": seed}
-    with stage(out, "sft_model", SFT_VERSION, identity, {"base": base, "problems": problems}) as run:
+    inputs = {"base": stage_input(base), "problems": stage_input(problems)}
+    with stage(out, "sft_model", SFT_VERSION, identity, inputs) as run:
         if run.artifact:
             tokenizer = load_tokenizer(base)
             end, _ = special_ids(tokenizer, base)
-            rows = read_table(problems / "train.parquet").to_pylist()
+            rows = training_problems(problems)
             random.Random(f"{seed}:sft:examples").shuffle(rows)
             encoded = [encode_example(row, tokenizer, end) for row in rows if row["solution"]]
             fitting = [example for example in encoded if len(example.ids) <= settings.context_tokens]

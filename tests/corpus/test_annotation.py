@@ -54,7 +54,11 @@ def test_a_prefix_covers_whole_segments_only():
 
 
 def test_a_person_beats_the_rule_and_later_beats_earlier():
-    labels = [label("a.org", "math", "ana", 1), label("a.org", "not_math", "auto", 2), label("b.org", "math", "auto", 1)]
+    labels = [
+        label("a.org", "math", "ana", 1),
+        label("a.org", "not_math", "auto", 2),
+        label("b.org", "math", "auto", 1),
+    ]
     found = UrlLabels([*labels, label("b.org", "not_math", "auto", 2)])
     assert found.label_of("https://a.org/") == "math"
     assert found.label_of("https://b.org/") == "not_math"
@@ -93,7 +97,7 @@ def test_a_bad_line_of_a_label_file_is_named(tmp_path, line, message):
 
 
 def test_a_missing_label_file_is_named(tmp_path):
-    with pytest.raises(AnnotationError, match="nowhere.jsonl does not exist"):
+    with pytest.raises(AnnotationError, match=r"nowhere.jsonl does not exist"):
         read_label_file(tmp_path / "nowhere.jsonl")
 
 

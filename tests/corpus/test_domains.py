@@ -31,7 +31,8 @@ def make_run(root, urls, collected):
 
 
 def found(root, inputs, **settings):
-    find_domains(*inputs, root / "domains", DomainSettings(**settings))
+    scores, collected, documents = inputs
+    find_domains(scores, collected, documents, root / "domains", DomainSettings(**settings))
     domains = {row["domain"]: row for row in storage.read_table(root / "domains").to_pylist()}
     prefixes = {row["url_prefix"]: row for row in storage.read_table(root / "domains" / "prefixes").to_pylist()}
     return domains, prefixes

@@ -1,13 +1,15 @@
-from tests.tiny_model import build_model_artifact
+import pytest
 
 from dsmath_pipeline.evaluation.engine import ModelEngine
 from dsmath_pipeline.evaluation.harness import evaluate_model
 from dsmath_pipeline.recipe.schema import EvaluationSettings
 from dsmath_pipeline.storage import read_table
+from tests.tiny_model import build_model_artifact
 
 SETTINGS = EvaluationSettings(num_samples=2, max_completion_tokens=12, max_sampled_problems=4)
 
 
+@pytest.mark.slow
 def test_a_real_model_is_evaluated_the_same_way_twice(tmp_path):
     model = build_model_artifact(tmp_path)
     runs = [

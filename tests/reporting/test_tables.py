@@ -29,6 +29,7 @@ def test_iterations_show_pages_overlap_and_precision_and_recall(finished_run):
     # of them old: sum over 0-79 is 8000 + 3160, and the same 1,010
     assert second["already_collected_tokens_share"] == pytest.approx((11_160 + 1_010) / 14_015)
     assert (second["num_math_domains"], second["num_math_prefixes"]) == (7, 5)
+    assert not second["is_carried_forward"]
 
 
 def test_recall_counts_only_mathematics_that_survived_dedup(finished_run, tmp_path):
