@@ -173,13 +173,10 @@ def _converged(run: Run, path: Folder) -> Outcome:
 
 
 def _no_contamination(run: Run, path: Folder) -> Outcome:
-    from .corpus.benchmark_texts import load_benchmark_texts
-    from .corpus.decontaminate import build_index, decontaminate_text
+    from .corpus.final import remaining_contamination
 
-    index = build_index(load_benchmark_texts(storage.folder(run.benchmarks)), run.recipe.decontamination)
-    table = storage.read_table(path, ["url", "text"])
-    hits = [row["url"] for row in table.to_pylist() if decontaminate_text(row["text"], index)[1]]
-    message = f"{len(hits)} of {table.num_rows} documents still hold benchmark text" + (f", such as {hits[0]}" if hits else "")
+    hits = remaining_contamination(path, storage.folder(run.benchmarks), run.recipe.decontamination)
+    message = f"{len(hits)} benchmark texts are still found" + (f", such as {hits[0]}" if hits else "")
     return Outcome(not hits, message, {"contaminated": len(hits)})
 
 

@@ -106,7 +106,7 @@ def _read_header(model: Path) -> tuple[dict[str, int], list[bytes], list[bytes],
 def _parse_header(model: Path, head: mmap.mmap) -> tuple[dict[str, int], list[bytes], list[bytes], int]:
     if struct.unpack_from("<ii", head, 0) != (_MAGIC, _FORMAT_VERSION):
         raise ModelError(f"{model} is not a fastText model of format {_FORMAT_VERSION}")
-    header = dict(zip(_HEADER, struct.unpack_from("<12i", head, 8), strict=True))
+    header: dict[str, int] = dict(zip(_HEADER, struct.unpack_from("<12i", head, 8), strict=True))
     position = 8 + 12 * 4 + 8
     size, _, _, _, pruned = struct.unpack_from("<iiiqq", head, position)
     position += 28

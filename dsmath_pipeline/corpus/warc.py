@@ -106,7 +106,7 @@ def _read_until_damage(path: Folder, state: _Position, settings: ExtractSettings
     with path.open("rb") as file:
         file.seek(state.start)
         for record in ArchiveIterator(file, record_types=WarcRecordType.any_type, parse_http=False):
-            state.last, state.is_read = state.start + record.stream_pos, False
+            state.last, state.is_read = record.stream_pos, False
             result = _page_of(record, path.name, state.last, settings)
             state.is_read = True
             if result is _TRUNCATED:

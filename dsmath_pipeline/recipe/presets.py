@@ -1,6 +1,8 @@
-"""Named recipes: `paper` (the paper's numbers), `one_gpu` (an afternoon on one GPU), `demo` (minutes on two cores).
+"""Named recipes: `paper` (the paper's numbers), `one_gpu` (an afternoon on one GPU), `small_crawl` (the corpus loop on
+thousands of pages), `demo` (minutes on two cores).
 
 dsmath demo                                     # the demo preset, about 7 minutes on 2 cores
+dsmath corpus --crawl ... --seed ...            # the small_crawl preset, minutes on 2 cores
 dsmath corpus --preset one_gpu --crawl ... --set ranking.token_budget=2000000000
 """
 
@@ -16,7 +18,7 @@ class RecipeError(ValueError):
 
 
 _DEMO: dict[str, dict[str, Any]] = {
-    "seeds": {"num_positives": 5_000, "num_negatives": 5_000},
+    "seeds": {"num_positives": 5_000, "num_negatives": 1_500, "joined_pages": "all"},
     "classifier": {"dim": 64, "num_buckets": 200_000},
     "ranking": {"token_budget": 2_000_000},
     "tokenizer": {"vocab_size": 1024, "max_training_bytes": 5_000_000},
@@ -36,10 +38,9 @@ _DEMO: dict[str, dict[str, Any]] = {
 # A crawl of thousands of pages and a seed of the same size. Every page is a training text of its own classifier, so
 # four of them take turns (num_folds); negatives that are cleaned after iteration 1 bear more epochs.
 _SMALL_CRAWL: dict[str, dict[str, Any]] = {
-    "seeds": {"num_positives": 20_000, "num_negatives": 20_000, "num_folds": 4, "joined_pages": "all"},
+    "seeds": {"num_positives": 20_000, "num_negatives": 20_000, "num_folds": 4},
     "classifier": {"dim": 32, "later_epochs": 10, "num_buckets": 200_000},
     "ranking": {"token_budget": 100_000_000},
-    "iteration": {"convergence_share": 0.95},
 }
 
 _ONE_GPU: dict[str, dict[str, Any]] = {
