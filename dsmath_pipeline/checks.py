@@ -155,7 +155,9 @@ def _scores_spread(run: Run, path: Folder) -> Outcome:
     distinct = len(logits.unique()) / max(len(logits), 1)
     spread = float(values.std()) if len(values) else 0.0
     message = f"standard deviation of the log-odds {spread:.3f}, {distinct:.0%} distinct"
-    return Outcome(spread > 0.05 and distinct > 0.5, message, {"standard_deviation": spread, "distinct_share": distinct})
+    return Outcome(
+        spread > 0.05 and distinct > 0.5, message, {"standard_deviation": spread, "distinct_share": distinct}
+    )
 
 
 def _within_budget(run: Run, path: Folder) -> Outcome:
@@ -169,7 +171,9 @@ def _converged(run: Run, path: Folder) -> Outcome:
     counts = storage.read_manifest(path).counts
     unit, needed = run.recipe.iteration.convergence_unit, run.recipe.iteration.convergence_share
     share = counts[f"already_collected_{unit}_share"]
-    return Outcome(share >= needed, f"{share:.1%} of the {unit} were collected before, {needed:.0%} needed", {"share": share})
+    return Outcome(
+        share >= needed, f"{share:.1%} of the {unit} were collected before, {needed:.0%} needed", {"share": share}
+    )
 
 
 def _no_contamination(run: Run, path: Folder) -> Outcome:

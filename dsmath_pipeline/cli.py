@@ -138,14 +138,20 @@ def extract(args: argparse.Namespace) -> None:
     from .corpus.pages import extract_to_file
 
     with Bars() as progress:
-        counts = extract_to_file(args.inputs, args.out, recipe_of(args).extract, workers=args.workers, progress=progress)
+        counts = extract_to_file(
+            args.inputs, args.out, recipe_of(args).extract, workers=args.workers, progress=progress
+        )
     print_table("Extraction", [{"figure": name, "value": str(value)} for name, value in counts.items()])
 
 
 def add_score(commands) -> None:
     parser = command(commands, "score", score, "score documents with a trained classifier")
-    parser.add_argument("--classifier", required=True, type=folder, metavar="PATH", help="classifier folder or model.bin")
-    parser.add_argument("--input", required=True, nargs="+", metavar="PARQUET", help="files or folders with a text column")
+    parser.add_argument(
+        "--classifier", required=True, type=folder, metavar="PATH", help="classifier folder or model.bin"
+    )
+    parser.add_argument(
+        "--input", required=True, nargs="+", metavar="PARQUET", help="files or folders with a text column"
+    )
     parser.add_argument("--out", required=True, type=folder, metavar="PARQUET")
 
 
@@ -160,7 +166,9 @@ def score(args: argparse.Namespace) -> None:
 def add_grade(commands) -> None:
     parser = command(commands, "grade", grade, "grade solutions against reference answers")
     parser.add_argument("--input", required=True, type=folder, metavar="FILE.jsonl", help="rows {reference, solution}")
-    parser.add_argument("--out", required=True, type=folder, metavar="FILE.jsonl", help="the rows with answer and grade")
+    parser.add_argument(
+        "--out", required=True, type=folder, metavar="FILE.jsonl", help="the rows with answer and grade"
+    )
 
 
 def grade(args: argparse.Namespace) -> int:
@@ -179,7 +187,9 @@ def add_train(commands) -> None:
     parser = commands.add_parser("train", help="train a model", description="Train a model.")
     kinds = parser.add_subparsers(required=True, metavar="pretrain|sft|reward|rl")
     pretrain = command(kinds, "pretrain", train_pretrain, "train a base model on a corpus")
-    pretrain.add_argument("--corpus", nargs="+", required=True, metavar="DIR", type=folder, help="Parquet with a text column")
+    pretrain.add_argument(
+        "--corpus", nargs="+", required=True, metavar="DIR", type=folder, help="Parquet with a text column"
+    )
     pretrain.add_argument("--tokenizer", type=folder, metavar="DIR", help="tokenizer folder (default: train one)")
     pretrain.add_argument("--init", type=folder, metavar="DIR", help="go on from this model (default: from scratch)")
     sft = command(kinds, "sft", train_sft, "fine-tune on problems with solutions")
@@ -188,7 +198,9 @@ def add_train(commands) -> None:
     for kind in (sft, reward, rl):
         kind.add_argument("--problems", required=True, type=folder, metavar="PATH", help="Parquet or JSONL of problems")
     sft.add_argument("--base", required=True, type=folder, metavar="DIR", help="base model")
-    reward.add_argument("--base", required=True, type=folder, metavar="DIR", help="model that the reward model starts from")
+    reward.add_argument(
+        "--base", required=True, type=folder, metavar="DIR", help="model that the reward model starts from"
+    )
     reward.add_argument("--sft", required=True, type=folder, metavar="DIR", help="model that samples solutions")
     rl.add_argument("--sft", required=True, type=folder, metavar="DIR", help="policy to start from, and reference")
     rl.add_argument("--reward", type=folder, metavar="DIR", help="reward model (default: rule reward alone)")
@@ -209,9 +221,18 @@ def train_pretrain(args: argparse.Namespace) -> None:
             tokenizer = args.out / "tokenizer"
             train_tokenizer(args.corpus, tokenizer, recipe.tokenizer, progress=progress)
         tokens = args.out / "tokens"
-        pack_tokens({"corpus": args.corpus}, tokenizer, tokens, recipe.mixture, recipe.pretrain, recipe.seed, progress=progress)
+        pack_tokens(
+            {"corpus": args.corpus}, tokenizer, tokens, recipe.mixture, recipe.pretrain, recipe.seed, progress=progress
+        )
         manifest = pretrain(
-            tokens, tokenizer, args.out / "model", recipe.model, recipe.pretrain, recipe.seed, init=args.init, progress=progress
+            tokens,
+            tokenizer,
+            args.out / "model",
+            recipe.model,
+            recipe.pretrain,
+            recipe.seed,
+            init=args.init,
+            progress=progress,
         )
     _print_training(manifest, args.out / "model")
 
@@ -241,9 +262,7 @@ def train_rl(args: argparse.Namespace) -> None:
 
     recipe = recipe_of(args)
     with Bars() as progress:
-        manifest = train_grpo(
-            args.sft, args.reward, args.problems, args.out, recipe.rl, recipe.seed, progress=progress
-        )
+        manifest = train_grpo(args.sft, args.reward, args.problems, args.out, recipe.rl, recipe.seed, progress=progress)
     _print_training(manifest, args.out)
 
 
@@ -268,7 +287,14 @@ def evaluate(args: argparse.Namespace) -> None:
     recipe = recipe_of(args)
     with Bars() as progress:
         manifest = evaluate_model(
-            args.model, args.benchmark, args.data, args.out, recipe.evaluation, args.method, recipe.seed, progress=progress
+            args.model,
+            args.benchmark,
+            args.data,
+            args.out,
+            recipe.evaluation,
+            args.method,
+            recipe.seed,
+            progress=progress,
         )
     _print_training(manifest, args.out)
 

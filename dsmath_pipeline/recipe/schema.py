@@ -261,7 +261,7 @@ class RlSettings(Section):
     beta2: float = setting(0.95, "AdamW beta 2", OURS + "as in pretraining")
     weight_decay: float = setting(0.0, "AdamW weight decay", OURS + "the KL term is the regulariser")
     max_grad_norm: float = setting(1.0, "gradient clipping", OURS + "as in pretraining")
-    micro_batch_completions: int = setting(64, "completions in one forward pass", OURS + "fits a GPU", gt=0)
+    micro_batch_completions: int = setting(8, "completions in one forward pass", OURS + "fits a GPU", gt=0)
     save_steps: int = setting(20, "exploration stages between checkpoints", OURS + "minutes", gt=0)
 
 

@@ -22,10 +22,10 @@ from ..recipe.schema import RewardModelSettings
 from ..storage import Artifact, Folder, Manifest, read_table, stage
 from ..tokens.inputs import stage_input
 from ..tokens.tokenizer import load_tokenizer, special_ids
-from ..training.models import load_model, local_path, save_model, to_device
+from ..training.models import be_quiet, load_model, local_path, save_model, to_device
 from ..training.schedule import constant_factor
 from ..training.sft import EpochDataset
-from ..training.trainer import TrainingPlan, run_trainer
+from ..training.trainer import TrainingPlan, drop_checkpoints, run_trainer
 from .questions import load_questions
 from .rewards import Grader, grade_completions
 from .rollout import Sequences, micro_batches, sample_groups, to_sequences
@@ -69,6 +69,7 @@ def train_reward_model(
         if run.artifact:
             solutions = _sample_solutions(run.artifact, sft, problems, settings, seed, grade, device, progress)
             torch.manual_seed(seed)
+            be_quiet()  # the new head is reported as missing weights
             model = AutoModelForSequenceClassification.from_pretrained(local_path(base), num_labels=1)
             trained = [row for row in solutions if not row["held_out"]]
             num_steps = max(1, round(len(trained) * settings.num_epochs / settings.batch_examples))
@@ -84,6 +85,7 @@ def train_reward_model(
                 callbacks=callbacks, loss=_loss, what="reward model", progress=progress,
             )  # fmt: skip
             save_model(model, base, out)
+            drop_checkpoints(run.artifact)
             held_out = [row for row in solutions if row["held_out"]]
             run.artifact.counts |= {**_measure(model.eval(), held_out, settings.micro_batch_examples), **figures}
             run.artifact.counts["solutions"] = len(solutions)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
-from transformers.utils.logging import disable_progress_bar
+from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from ..recipe.schema import ModelSettings
 from ..storage import Folder, write_bytes
@@ -20,6 +20,12 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 class ModelError(RuntimeError):
     """A model folder is missing or cannot be used; the message says what to do."""
+
+
+def be_quiet() -> None:
+    """Keep transformers from drawing bars and printing notes: the library reports through `Progress` only."""
+    disable_progress_bar()
+    set_verbosity_error()
 
 
 def pick_device(device: str = "") -> str:
@@ -53,7 +59,7 @@ def load_model(folder: Folder, device: str = "") -> PreTrainedModel:
     path = local_path(folder)
     if not (path / "config.json").exists():
         raise ModelError(f"no model in {path}: run the stage that writes it, or name a Hugging Face model folder")
-    disable_progress_bar()
+    be_quiet()
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path)
     return to_device(model, device).eval()
 
@@ -66,7 +72,7 @@ def to_device(model: PreTrainedModel, device: str = "") -> PreTrainedModel:
 
 def save_model(model: PreTrainedModel, tokenizer: Folder, out: Folder) -> None:
     """Write weights, configuration and the tokenizer files into `out`."""
-    disable_progress_bar()
+    be_quiet()
     model.save_pretrained(local_path(out))
     for name in TOKENIZER_FILES:
         if (tokenizer / name).exists():

@@ -17,7 +17,7 @@ from ..tokens.packing import PackedTokens, num_training_steps, sequences_per_ste
 from ..tokens.tokenizer import load_tokenizer
 from .models import ModelError, build_model, load_model, num_parameters, save_model
 from .schedule import multi_step_factor
-from .trainer import TrainingPlan, run_trainer
+from .trainer import TrainingPlan, drop_checkpoints, run_trainer
 
 PRETRAIN_VERSION = "1"
 """1 (2026-11): first version."""
@@ -80,6 +80,7 @@ def pretrain(
                 tokens_of_step=lambda step: settings.batch_tokens, what="pretraining", progress=progress,
             )  # fmt: skip
             save_model(network, tokenizer, out)
+            drop_checkpoints(run.artifact)
             run.artifact.counts |= {
                 "parameters": num_parameters(network), "tokens": num_steps * settings.batch_tokens, **figures,
             }  # fmt: skip

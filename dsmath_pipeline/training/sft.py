@@ -25,7 +25,7 @@ from ..tokens.inputs import stage_input, training_problems
 from ..tokens.tokenizer import PAD_ID, load_tokenizer, special_ids
 from .models import ModelError, load_model, save_model
 from .schedule import constant_factor
-from .trainer import TrainingPlan, run_trainer
+from .trainer import TrainingPlan, drop_checkpoints, run_trainer
 
 SFT_VERSION = "1"
 """1 (2026-11): first version."""
@@ -107,6 +107,7 @@ def train_sft(
                 what="fine-tuning", progress=progress,
             )  # fmt: skip
             save_model(model, base, out)
+            drop_checkpoints(run.artifact)
             run.artifact.counts |= {
                 "examples": len(examples), "too_long": len(encoded) - len(fitting),
                 "epochs": round(len(dataset) / len(examples), 2), **figures,

@@ -130,12 +130,16 @@ def run_trainer(
     rows = [row for row in trainer.state.log_history if "loss" in row]
     columns = {name: [row.get(name) for row in rows] for name in METRICS_SCHEMA.names}
     artifact.write_table("metrics.parquet", pa.table(columns, schema=METRICS_SCHEMA))
-    shutil.rmtree(checkpoints.parent, ignore_errors=True)
     speeds = sorted(row["tokens_per_second"] for row in rows)
     return {
         "first_loss": round(rows[0]["loss"], 4), "last_loss": round(rows[-1]["loss"], 4),
         "median_tokens_per_second": round(speeds[len(speeds) // 2]),
     }  # fmt: skip
+
+
+def drop_checkpoints(artifact: Artifact) -> None:
+    """Delete the checkpoints; call it once the finished model is saved, so that a kill in between loses nothing."""
+    shutil.rmtree(local_path(artifact.path) / "_checkpoints", ignore_errors=True)
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -60,7 +60,9 @@ def test_mathematics_is_ranked_first(run):
 
 def test_the_corpus_has_the_contracts_columns_and_keeps_the_budget(run):
     table = storage.read_table(run.folder("math_corpus"))
-    assert {"url", "domain", "text", "language", "score", "collection_iteration", "num_tokens"} <= set(table.column_names)
+    assert {"url", "domain", "text", "language", "score", "collection_iteration", "num_tokens"} <= set(
+        table.column_names
+    )
     assert 0 < sum(table["num_tokens"].to_pylist()) <= 3_000_000
     assert set(table["language"].unique().to_pylist()) >= {"en", "zh"}
 

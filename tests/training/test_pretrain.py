@@ -77,6 +77,20 @@ def test_a_killed_run_resumes_bit_for_bit(root, plain):
     assert not list((root / "killed").glob("_checkpoints*"))
 
 
+def test_a_kill_between_the_last_step_and_the_saved_model_repeats_no_step(root, plain, monkeypatch):
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dsmath_pipeline.training.pretrain.save_model", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(root, "unsaved")
+    train(root, "unsaved", callbacks=[Kill(at_step=8)])  # would raise if step 8 ran again
+    first, second = weights(root / "plain"), weights(root / "unsaved")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert pq.read_table(root / "unsaved" / "metrics.parquet").num_rows == 8
+
+
 def test_gradient_accumulation_gives_the_step_of_the_whole_batch(root, plain):
     # 8 sequences a step, in one forward pass instead of two of 4: the same up to rounding
     train(root, "whole", settings=PRETRAIN.model_copy(update={"micro_batch_sequences": 8}))
