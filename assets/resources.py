@@ -10,8 +10,9 @@ Everything can be set from the environment:
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field, create_model
@@ -78,14 +79,20 @@ def with_sections(recipe: Recipe, sections: Mapping[str, dg.Config]) -> Recipe:
     return Recipe.model_validate(current | {name: config.model_dump() for name, config in sections.items()})
 
 
-def section_config(section: Section) -> type[dg.Config]:
-    """A run-config class with the fields, defaults and descriptions of a recipe section."""
-    fields = {
-        name: (field.annotation, Field(getattr(section, name), description=_describe(field)))
-        for name, field in type(section).model_fields.items()
-    }
-    name = type(section).__name__.replace("Settings", "Config")
-    return create_model(name, __base__=dg.Config, **fields)  # type: ignore[call-overload]
+def sections_config(name: str, sections: Sequence[tuple[str, Section]]) -> type[dg.Config]:
+    """A run-config class with one group of fields for each recipe section.
+
+    Fields, defaults and descriptions are the section's, so the launchpad shows every number with its source.
+    """
+    groups: dict[str, Any] = {}
+    for section_name, section in sections:
+        fields: dict[str, Any] = {
+            key: (field.annotation, Field(getattr(section, key), description=_describe(field)))
+            for key, field in type(section).model_fields.items()
+        }
+        config = create_model(f"{name}_{section_name}", __base__=dg.Config, **fields)
+        groups[section_name] = (config, config())
+    return create_model(f"{name}_config", __base__=dg.Config, **groups)
 
 
 def _describe(field: object) -> str:

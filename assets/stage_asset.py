@@ -10,10 +10,9 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-from pydantic import create_model
 
 from assets.metadata import materialized
-from assets.resources import CHECKOUT, Pipeline, section_config
+from assets.resources import CHECKOUT, Pipeline, sections_config
 from dsmath_pipeline import stages, storage
 from dsmath_pipeline.recipe.schema import Recipe
 from dsmath_pipeline.stages import Run
@@ -39,11 +38,7 @@ def stage_asset(
     """
     path = key.split("/")
     stage = stage or path[-1]
-    settings = {name: section_config(getattr(recipe, name)) for name in sections}
-    Config = create_model(  # type: ignore[call-overload]
-        "_".join(path) + "_config", __base__=dg.Config,
-        **{name: (config, config()) for name, config in settings.items()},
-    )  # fmt: skip
+    Config = sections_config("_".join(path), [(name, getattr(recipe, name)) for name in sections])
 
     def body(context: dg.AssetExecutionContext, config: Config, pipeline: Pipeline) -> dg.MaterializeResult:  # type: ignore[valid-type]
         force = context.run.tags.get(FORCE_TAG) == "true"

@@ -7,7 +7,7 @@ warning (the data may be right, look at it).
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 

@@ -14,7 +14,7 @@ from .compute import ShardError
 from .console import Bars, print_table
 from .recipe.presets import PRESETS, RecipeError, load_recipe
 from .recipe.schema import Recipe
-from .storage import ArtifactError, folder, read_manifest
+from .storage import ArtifactError, folder
 
 INPUT_ERRORS = (ArtifactError, ShardError, OSError, ValueError)
 
@@ -83,8 +83,8 @@ def add_demo(commands) -> None:
 
 
 def demo(args: argparse.Namespace) -> None:
-    from .runs import run_demo
     from .reporting.tables import accuracy_table, iterations_table
+    from .runs import run_demo
     from .stages import Run
 
     with Bars() as progress:
@@ -110,8 +110,8 @@ def add_corpus(commands) -> None:
 
 
 def corpus(args: argparse.Namespace) -> None:
-    from .runs import build_corpus
     from .reporting.tables import iterations_table
+    from .runs import build_corpus
     from .stages import Inputs, Run
 
     if args.token_budget is not None:
@@ -190,13 +190,21 @@ def add_train(commands) -> None:
     pretrain.add_argument(
         "--corpus", nargs="+", required=True, metavar="DIR", type=folder, help="Parquet with a text column"
     )
-    pretrain.add_argument("--tokenizer", type=folder, metavar="DIR", help="tokenizer folder (default: train one)")
+    pretrain.add_argument(
+        "--tokenizer", type=folder, metavar="DIR", help="tokenizer folder (default: that of --init, or a new one)"
+    )
     pretrain.add_argument("--init", type=folder, metavar="DIR", help="go on from this model (default: from scratch)")
     sft = command(kinds, "sft", train_sft, "fine-tune on problems with solutions")
     reward = command(kinds, "reward", train_reward, "train an outcome reward model")
     rl = command(kinds, "rl", train_rl, "train with GRPO")
     for kind in (sft, reward, rl):
-        kind.add_argument("--problems", required=True, type=folder, metavar="PATH", help="Parquet or JSONL of problems")
+        kind.add_argument(
+            "--problems",
+            required=True,
+            type=folder,
+            metavar="PATH",
+            help="Parquet or JSONL with problem, solution, answer",
+        )
     sft.add_argument("--base", required=True, type=folder, metavar="DIR", help="base model")
     reward.add_argument(
         "--base", required=True, type=folder, metavar="DIR", help="model that the reward model starts from"
@@ -205,65 +213,68 @@ def add_train(commands) -> None:
     rl.add_argument("--sft", required=True, type=folder, metavar="DIR", help="policy to start from, and reference")
     rl.add_argument("--reward", type=folder, metavar="DIR", help="reward model (default: rule reward alone)")
     for kind in (pretrain, sft, reward, rl):
-        kind.add_argument("--out", required=True, type=folder, metavar="DIR", help="folder of the model")
+        kind.add_argument(
+            "--out", required=True, type=folder, metavar="DIR", help="where the model (DIR/model) is written"
+        )
         add_recipe_options(kind, "one_gpu")
 
 
 def train_pretrain(args: argparse.Namespace) -> None:
     from .tokens.packing import pack_tokens
     from .tokens.tokenizer import train_tokenizer
+    from .training.inputs import text_artifact
     from .training.pretrain import pretrain
 
     recipe = recipe_of(args)
     with Bars() as progress:
-        tokenizer = args.tokenizer
+        corpus = text_artifact(args.corpus, args.out / "texts", progress)
+        tokenizer = args.tokenizer or args.init
         if tokenizer is None:
             tokenizer = args.out / "tokenizer"
-            train_tokenizer(args.corpus, tokenizer, recipe.tokenizer, progress=progress)
-        tokens = args.out / "tokens"
+            train_tokenizer(corpus, tokenizer, recipe.tokenizer, recipe.seed, progress=progress)
+        tokens, out = args.out / "tokens", args.out / "model"
         pack_tokens(
-            {"corpus": args.corpus}, tokenizer, tokens, recipe.mixture, recipe.pretrain, recipe.seed, progress=progress
+            {"corpus": corpus}, tokenizer, tokens, recipe.mixture, recipe.pretrain, recipe.seed, progress=progress
         )
         manifest = pretrain(
-            tokens,
-            tokenizer,
-            args.out / "model",
-            recipe.model,
-            recipe.pretrain,
-            recipe.seed,
-            init=args.init,
-            progress=progress,
+            tokens, tokenizer, out, recipe.model, recipe.pretrain, recipe.seed, init=args.init, progress=progress
         )
-    _print_training(manifest, args.out / "model")
+    _print_training(manifest, out)
 
 
 def train_sft(args: argparse.Namespace) -> None:
-    from .training.sft import finetune
+    from .training.inputs import problem_artifact
+    from .training.sft import train_sft
 
-    recipe = recipe_of(args)
+    recipe, out = recipe_of(args), args.out / "model"
     with Bars() as progress:
-        manifest = finetune(args.base, args.problems, args.out, recipe.sft, recipe.seed, progress=progress)
-    _print_training(manifest, args.out)
+        problems = problem_artifact(args.problems, args.out / "problems")
+        manifest = train_sft(args.base, problems, out, recipe.sft, recipe.seed, progress=progress)
+    _print_training(manifest, out)
 
 
 def train_reward(args: argparse.Namespace) -> None:
     from .rl.reward_model import train_reward_model
+    from .training.inputs import problem_artifact
 
-    recipe = recipe_of(args)
+    recipe, out = recipe_of(args), args.out / "model"
     with Bars() as progress:
+        problems = problem_artifact(args.problems, args.out / "problems")
         manifest = train_reward_model(
-            args.sft, args.base, args.problems, args.out, recipe.reward_model, recipe.rl, recipe.seed, progress=progress
+            args.sft, args.base, problems, out, recipe.reward_model, recipe.seed, progress=progress
         )
-    _print_training(manifest, args.out)
+    _print_training(manifest, out)
 
 
 def train_rl(args: argparse.Namespace) -> None:
     from .rl.trainer import train_grpo
+    from .training.inputs import problem_artifact
 
-    recipe = recipe_of(args)
+    recipe, out = recipe_of(args), args.out / "model"
     with Bars() as progress:
-        manifest = train_grpo(args.sft, args.reward, args.problems, args.out, recipe.rl, recipe.seed, progress=progress)
-    _print_training(manifest, args.out)
+        problems = problem_artifact(args.problems, args.out / "problems")
+        manifest = train_grpo(args.sft, args.reward, problems, out, recipe.rl, recipe.seed, progress=progress)
+    _print_training(manifest, out)
 
 
 def _print_training(manifest, path) -> None:

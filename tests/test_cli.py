@@ -50,7 +50,8 @@ def test_a_crawl_that_is_not_there_exits_with_one_and_names_it(tmp_path, capsys)
     seed = tmp_path / "seed.jsonl"
     seed.write_text(json.dumps({"url": "http://a/", "text": "x", "date": ""}) + "\n")
     code = run(
-        "corpus", "--crawl", tmp_path / "gone.warc.gz", "--seed", seed, "--benchmarks", tmp_path, "--out", tmp_path / "o"
+        "corpus", "--crawl", tmp_path / "gone.warc.gz", "--seed", seed, "--benchmarks", tmp_path,
+        "--out", tmp_path / "o",
     )  # fmt: skip
     assert code == 1
     assert "gone.warc.gz" in capsys.readouterr().err
