@@ -100,7 +100,8 @@ def _rows(file: Folder) -> Iterator[dict[str, Any]]:
             for batch in pq.ParquetFile(opened).iter_batches():
                 yield from batch.to_pylist()
             return
-        for line in gzip.open(opened) if file.name.endswith(".gz") else opened:
+        lines = gzip.GzipFile(fileobj=opened) if file.name.endswith(".gz") else opened
+        for line in lines:
             try:
                 value = json.loads(line) if line.strip() else {}
             except ValueError:

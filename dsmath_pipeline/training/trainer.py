@@ -116,6 +116,7 @@ def run_trainer(
     """
     checkpoints = local_path(artifact.path) / "_checkpoints" / artifact.key
     set_seed(plan.seed)
+    uses_cache = model.config.use_cache  # Trainer changes it; the saved model must keep it
     arguments = _arguments(plan, checkpoints, device)
     trainer = PipelineTrainer(
         model=model, args=arguments, train_dataset=dataset, data_collator=collate,
@@ -127,6 +128,7 @@ def run_trainer(
     if resume:
         progress.log(f"{what}: resuming from {resume.name}")
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    model.config.use_cache = uses_cache
     rows = [row for row in trainer.state.log_history if "loss" in row]
     columns = {name: [row.get(name) for row in rows] for name in METRICS_SCHEMA.names}
     artifact.write_table("metrics.parquet", pa.table(columns, schema=METRICS_SCHEMA))
@@ -157,6 +159,7 @@ def _arguments(plan: TrainingPlan, checkpoints: Path, device: str) -> TrainingAr
         logging_steps=1, save_steps=plan.save_steps, save_total_limit=2, seed=plan.seed, data_seed=plan.seed,
         report_to=[], disable_tqdm=True, use_cpu=on_cpu, bf16=not on_cpu, remove_unused_columns=False,
         dataloader_num_workers=0, dataloader_pin_memory=not on_cpu, dataloader_drop_last=True, log_level="error",
+        use_cache=False,  # with a cache transformers would not keep the examples of a row apart
     )  # fmt: skip
     rows = plan.micro_batch_rows * arguments.world_size
     if plan.batch_rows % rows:

@@ -126,10 +126,17 @@ def test_several_updates_of_one_exploration_move_the_ratio(base):
 
 
 def test_reward_rises_on_a_rule_that_a_tiny_model_can_learn(base):
-    settings = SETTINGS.model_copy(update={"num_steps": 12, "batch_completions": 32, "learning_rate": 1e-2})
-    train(base, "rising", settings)
+    # begins with an equals sign or a space: an untrained model does so in about a tenth of its samples
+    def starts_like_a_completion(reference, solution):
+        return Grade("", Verdict.CORRECT if solution[:1] in ("=", " ") else Verdict.WRONG)
+
+    settings = SETTINGS.model_copy(
+        update={"num_steps": 12, "batch_completions": 64, "learning_rate": 3e-2, "kl_coefficient": 0.0}
+    )
+    train_grpo(base, None, base.parent / "problems", base.parent / "rising", settings, 0,
+               grade=starts_like_a_completion, device="cpu")  # fmt: skip
     shares = pq.read_table(base.parent / "rising" / "metrics.parquet")["correct_share"].to_pylist()
-    assert sum(shares[-3:]) / 3 > sum(shares[:2]) / 2 + 0.1
+    assert sum(shares[-3:]) / 3 > sum(shares[:2]) / 2 + 0.1, shares
 
 
 def test_a_batch_that_is_no_multiple_of_the_group_is_refused(base):

@@ -21,6 +21,7 @@ def artifact(path, texts, name="corpus"):
 @pytest.fixture
 def folders(tmp_path):
     with storage.stage(tmp_path / "tokenizer", "tokenizer", "1", {}, {}) as run:
+        assert run.artifact is not None
         save_tokenizer(train_bpe(DOCUMENTS, TokenizerSettings(vocab_size=300)), run.artifact.path)
     return tmp_path, artifact(tmp_path / "corpus", DOCUMENTS), artifact(tmp_path / "web", ["plain words"] * 30)
 

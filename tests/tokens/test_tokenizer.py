@@ -68,6 +68,7 @@ def test_the_artifact_loads_with_both_libraries_and_reads_training_problems_only
 
     corpus = write_corpus(tmp_path / "corpus", texts(60))
     with storage.stage(tmp_path / "problems", "problems", "1", {}, {}) as run:
+        assert run.artifact is not None
         run.artifact.write_table("train.parquet", problem_table(generate_problems(50, 0, "train")))
         run.artifact.write_table("test.parquet", pa.table({"nothing": ["that could be read"]}))
     manifest = train_tokenizer(corpus, tmp_path / "tokenizer", SETTINGS, 0, problems=tmp_path / "problems")

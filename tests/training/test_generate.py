@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -17,7 +19,8 @@ def loaded(tmp_path_factory):
 
 def sample(loaded, prompts=PROMPTS, **options):
     model, tokenizer = loaded
-    return generate(model, tokenizer, prompts, **({"max_new_tokens": 12, "end_id": EOS_ID, "pad_id": PAD_ID} | options))
+    settings: dict[str, Any] = {"max_new_tokens": 12, "end_id": EOS_ID, "pad_id": PAD_ID} | options
+    return generate(model, tokenizer, prompts, **settings)
 
 
 def test_greedy_sampling_equals_generate_of_transformers(loaded):

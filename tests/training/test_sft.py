@@ -41,7 +41,10 @@ def test_examples_of_one_row_do_not_see_each_other(base, examples):
     together = row_collator(512)(examples[:2])
     assert together["input_ids"].shape[0] == 1
     with torch.no_grad():
-        logits = model(input_ids=together["input_ids"], position_ids=together["position_ids"]).logits[0]
+        # no cache, as in training: with one, transformers would ignore where the examples begin
+        logits = model(input_ids=together["input_ids"], position_ids=together["position_ids"], use_cache=False).logits[
+            0
+        ]
         alone = [model(input_ids=torch.tensor([example.ids])).logits[0] for example in examples[:2]]
     assert torch.allclose(logits[: len(alone[0]) + len(alone[1])], torch.cat(alone), atol=1e-5)
 
@@ -74,7 +77,8 @@ def test_fine_tuning_lowers_the_loss_and_counts_what_it_used(base):
     manifest = train_sft(base, base.parent / "problems", base.parent / "sft", SETTINGS, 0, device="cpu")
     assert manifest.counts["last_loss"] < manifest.counts["first_loss"]
     assert manifest.counts["examples"] == 20 and manifest.counts["epochs"] == 2.4  # 6 * 8 / 20
-    assert load_model(base.parent / "sft", "cpu").config.vocab_size == 400
+    config = load_model(base.parent / "sft", "cpu").config
+    assert config.vocab_size == 400 and config.use_cache  # training turns the cache off, the saved model has it
 
 
 def test_the_loss_of_a_step_does_not_depend_on_the_micro_batch(base):
