@@ -222,19 +222,17 @@ def add_train(commands) -> None:
 def train_pretrain(args: argparse.Namespace) -> None:
     from .tokens.packing import pack_tokens
     from .tokens.tokenizer import train_tokenizer
-    from .training.inputs import text_artifact
     from .training.pretrain import pretrain
 
     recipe = recipe_of(args)
     with Bars() as progress:
-        corpus = text_artifact(args.corpus, args.out / "texts", progress)
         tokenizer = args.tokenizer or args.init
         if tokenizer is None:
             tokenizer = args.out / "tokenizer"
-            train_tokenizer(corpus, tokenizer, recipe.tokenizer, recipe.seed, progress=progress)
+            train_tokenizer(args.corpus, tokenizer, recipe.tokenizer, recipe.seed, progress=progress)
         tokens, out = args.out / "tokens", args.out / "model"
         pack_tokens(
-            {"corpus": corpus}, tokenizer, tokens, recipe.mixture, recipe.pretrain, recipe.seed, progress=progress
+            {"corpus": args.corpus}, tokenizer, tokens, recipe.mixture, recipe.pretrain, recipe.seed, progress=progress
         )
         manifest = pretrain(
             tokens, tokenizer, out, recipe.model, recipe.pretrain, recipe.seed, init=args.init, progress=progress
@@ -243,38 +241,32 @@ def train_pretrain(args: argparse.Namespace) -> None:
 
 
 def train_sft(args: argparse.Namespace) -> None:
-    from .training.inputs import problem_artifact
     from .training.sft import train_sft
 
-    recipe, out = recipe_of(args), args.out / "model"
+    recipe = recipe_of(args)
     with Bars() as progress:
-        problems = problem_artifact(args.problems, args.out / "problems")
-        manifest = train_sft(args.base, problems, out, recipe.sft, recipe.seed, progress=progress)
-    _print_training(manifest, out)
+        manifest = train_sft(args.base, args.problems, args.out, recipe.sft, recipe.seed, progress=progress)
+    _print_training(manifest, args.out)
 
 
 def train_reward(args: argparse.Namespace) -> None:
     from .rl.reward_model import train_reward_model
-    from .training.inputs import problem_artifact
 
-    recipe, out = recipe_of(args), args.out / "model"
+    recipe = recipe_of(args)
     with Bars() as progress:
-        problems = problem_artifact(args.problems, args.out / "problems")
         manifest = train_reward_model(
-            args.sft, args.base, problems, out, recipe.reward_model, recipe.seed, progress=progress
+            args.sft, args.base, args.problems, args.out, recipe.reward_model, recipe.seed, progress=progress
         )
-    _print_training(manifest, out)
+    _print_training(manifest, args.out)
 
 
 def train_rl(args: argparse.Namespace) -> None:
     from .rl.trainer import train_grpo
-    from .training.inputs import problem_artifact
 
-    recipe, out = recipe_of(args), args.out / "model"
+    recipe = recipe_of(args)
     with Bars() as progress:
-        problems = problem_artifact(args.problems, args.out / "problems")
-        manifest = train_grpo(args.sft, args.reward, problems, out, recipe.rl, recipe.seed, progress=progress)
-    _print_training(manifest, out)
+        manifest = train_grpo(args.sft, args.reward, args.problems, args.out, recipe.rl, recipe.seed, progress=progress)
+    _print_training(manifest, args.out)
 
 
 def _print_training(manifest, path) -> None:

@@ -18,7 +18,7 @@ from .formula_markup import has_formula, render
 from .grammar import draw, load_grammar, paragraphs
 from .web_page import Article, Site, paragraphs_html, slug
 
-WORKED_SHARE = 0.72
+WORKED_SHARE = 0.85
 """Share of worked problems in the text of a formula-rich page."""
 RICH_SHARE = {"school_zh": 0.6, "practice": 0.55, "blog": 0.6}
 """Share of formula-rich pages among the mathematics pages of a kind; the other kinds have nothing else."""
@@ -69,7 +69,7 @@ def _theory_and_problems(rng: random.Random, language: str, topic: str, num_char
 
 def _num_chars(rng: random.Random, language: str) -> int:
     """Length of a mathematics page; a Chinese character says as much as two or three Latin letters."""
-    return rng.randint(1600, 3200) if language == "zh" else rng.randint(3200, 6000)
+    return rng.randint(1800, 3600) if language == "zh" else rng.randint(3200, 6000)
 
 
 def _texts(rng: random.Random, site: Site, topic: str, rich: bool) -> list[str]:

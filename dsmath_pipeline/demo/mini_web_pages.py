@@ -25,7 +25,7 @@ DUPLICATE_SHARE = 0.06
 MATH_SITE_PAGE_SHARE = 0.28
 """Pages of mathematics sites among the originals; a fifth of them is not about mathematics."""
 MATH_DOMAIN_WEIGHTS = {
-    "qa": 4, "wiki": 4, "lecture": 5, "mathjax": 4, "wordpress": 4, "school_zh": 7, "practice": 5, "blog": 6,
+    "qa": 4, "wiki": 4, "lecture": 5, "mathjax": 4, "wordpress": 4, "school_zh": 12, "practice": 5, "blog": 6,
 }  # fmt: skip
 MATH_DOMAIN_SHARE = 0.26
 FAULT_SHARE = 1 / 400

@@ -8,6 +8,7 @@ finish is never taken for such a folder.
 import json
 from typing import Any
 
+from ..grading.equality import reference_answer
 from ..records import PROBLEM_SCHEMA
 from ..storage import MANIFEST, ArtifactError, Folder, file_key, read_table
 
@@ -30,7 +31,8 @@ def stage_input(path: Folder) -> Folder | str:
 def training_problems(path: Folder) -> list[dict[str, Any]]:
     """Rows of records.PROBLEM_SCHEMA: of `train.parquet` in a folder, or of one Parquet or JSONL file.
 
-    Columns that a file lacks are filled: an id from the row number, method `cot`, language `en`. Raises ArtifactError
+    Columns that a file lacks are filled: an id from the row number, method `cot`, language `en`. GSM8K's own form is
+    understood: `question` for the problem, and an `answer` that holds the solution before `####`. Raises ArtifactError
     when there is no row or a row has no problem or answer.
     """
     file = path if path.is_file() else path / "train.parquet"
@@ -42,7 +44,7 @@ def training_problems(path: Folder) -> list[dict[str, Any]]:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     defaults = {"solution": "", "method": "cot", "language": "en", "source": "", "options": []}
     filled = []
-    for number, row in enumerate(rows):
+    for number, row in enumerate(map(_without_gsm8k_form, rows)):
         known = {name: value for name, value in row.items() if name in PROBLEM_SCHEMA.names and value is not None}
         if not known.get("problem") or "answer" not in known:
             raise ArtifactError(f"row {number + 1} of {file} has no problem or no answer")
@@ -50,3 +52,11 @@ def training_problems(path: Folder) -> list[dict[str, Any]]:
     if not filled:
         raise ArtifactError(f"no problem in {file}")
     return filled
+
+
+def _without_gsm8k_form(row: dict[str, Any]) -> dict[str, Any]:
+    renamed = {**row, "problem": row["question"]} if "question" in row and "problem" not in row else row
+    answer = renamed.get("answer")
+    if isinstance(answer, str) and "####" in answer:
+        return {"solution": answer, **renamed, "answer": reference_answer(answer)}
+    return renamed

@@ -40,6 +40,13 @@ def test_problems_come_from_a_folder_a_table_or_json_lines(tmp_path):
     assert from_lines[0]["answer"] == problems[0].answer and from_lines[0]["method"] == "cot"
 
 
+def test_gsm8k_lines_become_problems_with_the_final_answer(tmp_path):
+    row = {"question": "How many?", "answer": "3 + 4 = <<3+4=7>>7 apples\n#### 7"}
+    (tmp_path / "g.jsonl").write_text(json.dumps(row))
+    (problem,) = training_problems(tmp_path / "g.jsonl")
+    assert (problem["problem"], problem["answer"], problem["solution"]) == ("How many?", "7", row["answer"])
+
+
 def test_missing_and_incomplete_problems_are_named(tmp_path):
     with pytest.raises(storage.ArtifactError, match="no training problems"):
         training_problems(tmp_path)
