@@ -9,12 +9,16 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .compute import ShardError
 from .console import Bars, print_table
 from .recipe.presets import PRESETS, RecipeError, load_recipe
 from .recipe.schema import Recipe
-from .storage import ArtifactError, folder
+from .storage import ArtifactError, Folder, Manifest, folder
+
+if TYPE_CHECKING:
+    from .stages import Run
 
 INPUT_ERRORS = (ArtifactError, ShardError, OSError, ValueError)
 
@@ -83,16 +87,40 @@ def add_demo(commands) -> None:
 
 
 def demo(args: argparse.Namespace) -> None:
-    from .reporting.tables import accuracy_table, iterations_table
     from .runs import run_demo
     from .stages import Run
 
     with Bars() as progress:
         run = Run(args.out, recipe_of(args), workers=args.workers, progress=progress)
         report = run_demo(run)
-    print_table("Iterations", iterations_table(run.root, run.folder("truth")))
-    print_table("Accuracy on held-out problems", accuracy_table(run.root))
+    _print_iterations(run)
+    _print_accuracy(run)
     print(f"Report: {Path(str(report)).resolve()}")
+
+
+def _print_iterations(run: "Run") -> None:
+    from .reporting.tables import iterations_table
+
+    names = {
+        "iteration": "iteration", "num_pages": "pages", "num_tokens": "tokens",
+        "already_collected_pages_share": "already collected", "num_math_domains": "math domains",
+        "precision": "precision", "recall": "recall",
+    }  # fmt: skip
+    truth = run.folder("truth") if run.inputs.is_mini_web else None
+    rows = iterations_table(run.root, truth)
+    print_table("Iterations", [{new: row[old] for old, new in names.items() if old in row} for row in rows])
+
+
+def _print_accuracy(run: "Run") -> None:
+    from .reporting.tables import accuracy_table
+
+    k = run.recipe.evaluation.num_samples
+    names = {
+        "model": "model", "num_problems": "problems", "greedy": "greedy", "maj_at_k": f"Maj@{k}",
+        "pass_at_k": f"Pass@{k}",
+    }  # fmt: skip
+    rows = accuracy_table(run.root)
+    print_table("Accuracy on held-out problems", [{new: row[old] for old, new in names.items()} for row in rows])
 
 
 # dsmath corpus -------------------------------------------------------------------------------------------------------
@@ -110,7 +138,6 @@ def add_corpus(commands) -> None:
 
 
 def corpus(args: argparse.Namespace) -> None:
-    from .reporting.tables import iterations_table
     from .runs import build_corpus
     from .stages import Inputs, Run
 
@@ -120,7 +147,7 @@ def corpus(args: argparse.Namespace) -> None:
     with Bars() as progress:
         run = Run(args.out, recipe_of(args), inputs, args.workers, progress)
         report = build_corpus(run)
-    print_table("Iterations", iterations_table(run.root, None))
+    _print_iterations(run)
     print(f"Corpus: {run.folder('math_corpus')} ({report['math_corpus']['num_documents']:,} documents)")
 
 
@@ -269,7 +296,7 @@ def train_rl(args: argparse.Namespace) -> None:
     _print_training(manifest, args.out)
 
 
-def _print_training(manifest, path) -> None:
+def _print_training(manifest: Manifest, path: Folder) -> None:
     figures = {name: value for name, value in manifest.counts.items() if isinstance(value, (int, float, str))}
     print_table(f"Model: {path}", [{"figure": name, "value": value} for name, value in figures.items()])
 
