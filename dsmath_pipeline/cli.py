@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .compute import ShardError
 from .console import Bars, print_table
 from .recipe.presets import PRESETS, RecipeError, load_recipe
 from .recipe.schema import Recipe
@@ -19,8 +18,6 @@ from .storage import ArtifactError, Folder, Manifest, folder
 
 if TYPE_CHECKING:
     from .stages import Run
-
-INPUT_ERRORS = (ArtifactError, ShardError, OSError, ValueError)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,12 +31,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("dsmath: interrupted; the same command goes on where this one was", file=sys.stderr)
         status = 130
-    except INPUT_ERRORS as error:
-        if os.environ.get("DSMATH_DEBUG"):
+    except Exception as error:
+        if os.environ.get("DSMATH_DEBUG") or not is_input_error(error):
             raise
         print(f"dsmath: error: {error}", file=sys.stderr)
         status = 1
     sys.exit(status or 0)
+
+
+def is_input_error(error: Exception) -> bool:
+    """Is it the input's fault? The library's own exceptions and the standard ones for bad values and files are."""
+    return isinstance(error, (OSError, ValueError)) or type(error).__module__.startswith("dsmath_pipeline.")
 
 
 def build_parser() -> argparse.ArgumentParser:
