@@ -120,7 +120,7 @@ def train_grpo(
 ) -> Manifest:
     """Train the model in `sft` on the questions of `problems`.
 
-    `reward_model` is needed when `model_reward_weight` is positive, otherwise its scores are only recorded.
+    `reward_model` is needed when `model_reward_weight` is positive and not asked otherwise.
     `after_step(step, metrics)` is called after every step, before its checkpoint. Counts: the last step's figures and
     the mean reward of the first and last ten steps. Raises ValueError when batch and group size do not fit.
     """
@@ -213,7 +213,7 @@ def _explore(
     sequences = to_sequences(state.tokenizer, chosen, groups)
     grades = grade_completions(chosen, groups, grade)
     model_rewards = None
-    if state.reward_model is not None:
+    if state.reward_model is not None and settings.model_reward_weight > 0:
         scores = score_sequences(state.reward_model, sequences)
         size = settings.group_size
         model_rewards = [scores[n * size : (n + 1) * size] for n in range(len(groups))]

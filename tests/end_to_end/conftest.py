@@ -7,10 +7,6 @@ from dsmath_pipeline.recipe.presets import load_recipe
 from dsmath_pipeline.stages import Run
 
 SMALL = [
-    "mini_web.num_pages=400",
-    "mini_web.num_domains=40",
-    "mini_web.num_warc_files=2",
-    "mini_web.num_seed_texts=120",
     "mini_web.num_train_problems=400",
     "mini_web.num_test_problems=40",
     "pretrain.num_tokens=40960",
@@ -23,7 +19,7 @@ SMALL = [
     "evaluation.max_sampled_problems=10",
     "evaluation.num_samples=4",
 ]
-"""Sizes at which the whole pipeline takes about a minute. Numbers of quality mean nothing here."""
+"""The demo with its whole mini web but hardly any training: accuracies mean nothing here."""
 
 
 @pytest.fixture(scope="session")
