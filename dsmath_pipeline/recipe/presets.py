@@ -24,14 +24,14 @@ _DEMO: dict[str, dict[str, Any]] = {
     "tokenizer": {"vocab_size": 1024, "max_training_bytes": 5_000_000},
     "model": {"hidden_size": 64, "intermediate_size": 160, "num_layers": 2, "num_heads": 4,
               "initializer_range": 0.1, "max_positions": 512},
-    "pretrain": {"num_tokens": 3_072_000, "batch_tokens": 1024, "context_tokens": 128, "peak_learning_rate": 3e-3,
+    "pretrain": {"num_tokens": 6_144_000, "batch_tokens": 1024, "context_tokens": 128, "peak_learning_rate": 3e-3,
                  "warmup_steps": 20, "micro_batch_sequences": 8, "save_steps": 500},
     "sft": {"num_steps": 60, "batch_examples": 32, "max_examples": 400, "context_tokens": 160,
             "learning_rate": 5e-4, "weight_decay": 0.0, "micro_batch_examples": 32, "save_steps": 50},
     "reward_model": {"learning_rate": 1e-3, "num_questions": 200, "samples_per_question": 4, "batch_examples": 64,
                      "num_epochs": 3, "max_completion_tokens": 56, "micro_batch_examples": 64},
     "rl": {"learning_rate": 5e-4, "group_size": 8, "batch_completions": 256, "max_completion_tokens": 56,
-           "num_steps": 120, "micro_batch_completions": 64, "save_steps": 20},
+           "num_steps": 110, "micro_batch_completions": 64, "save_steps": 20},
     "evaluation": {"num_samples": 8, "max_completion_tokens": 56, "max_problems": 500, "max_sampled_problems": 200},
 }  # fmt: skip
 

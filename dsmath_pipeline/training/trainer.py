@@ -23,7 +23,7 @@ from transformers.trainer_utils import set_seed
 
 from ..progress import SILENT, Progress
 from ..storage import Artifact
-from .models import local_path
+from .models import be_quiet, local_path
 
 METRICS_SCHEMA = pa.schema(
     [
@@ -116,6 +116,7 @@ def run_trainer(
     """
     checkpoints = local_path(artifact.path) / "_checkpoints" / artifact.key
     set_seed(plan.seed)
+    be_quiet()
     uses_cache = model.config.use_cache  # Trainer changes it; the saved model must keep it
     arguments = _arguments(plan, checkpoints, device)
     trainer = PipelineTrainer(
