@@ -56,8 +56,10 @@ def plan_sites(settings: MiniWebSettings, hosts: Iterator[str], rng: random.Rand
     extra = rng.choices(MATH_KINDS, [MATH_DOMAIN_WEIGHTS[kind] for kind in MATH_KINDS], k=num_math)
     total = sum(MATH_DOMAIN_WEIGHTS.values())
     wanted = {kind: max(1, num_math * weight // total) for kind, weight in MATH_DOMAIN_WEIGHTS.items()}
+    while sum(wanted.values()) > num_math:  # a small web: the commonest kinds give way, none disappears
+        wanted[max(wanted, key=lambda kind: wanted[kind])] -= 1
     kinds = [kind for kind, count in wanted.items() for _ in range(count)]
-    kinds = kinds[:num_math] if len(kinds) > num_math else kinds + extra[: num_math - len(kinds)]
+    kinds += extra[: num_math - len(kinds)]
     # Interleaved so that a small web has Chinese and German sites too.
     foreign = (CHINESE_KINDS[0], "de_daily", *CHINESE_KINDS[1:])
     others = [kind for n, third in enumerate(foreign) for kind in (*ENGLISH_KINDS[2 * n : 2 * n + 2], third)]
