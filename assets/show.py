@@ -113,4 +113,4 @@ def _bars(labels: list[str], values: list[float]) -> str:
 def _histogram(values: list[float]) -> str:
     from dsmath_pipeline.reporting.figures import svg_histogram
 
-    return svg_histogram(values, 30)
+    return svg_histogram(values, 20)
