@@ -217,7 +217,7 @@ def add_train(commands) -> None:
     kinds = parser.add_subparsers(required=True, metavar="pretrain|sft|reward|rl")
     pretrain = command(kinds, "pretrain", train_pretrain, "train a base model on a corpus")
     pretrain.add_argument(
-        "--corpus", nargs="+", required=True, metavar="DIR", type=folder, help="Parquet with a text column"
+        "--corpus", required=True, metavar="DIR", type=folder, help="folder of Parquet files with a text column"
     )
     pretrain.add_argument(
         "--tokenizer", type=folder, metavar="DIR", help="tokenizer folder (default: that of --init, or a new one)"
@@ -243,7 +243,7 @@ def add_train(commands) -> None:
     rl.add_argument("--reward", type=folder, metavar="DIR", help="reward model (default: rule reward alone)")
     for kind in (pretrain, sft, reward, rl):
         kind.add_argument(
-            "--out", required=True, type=folder, metavar="DIR", help="where the model (DIR/model) is written"
+            "--out", required=True, type=folder, metavar="DIR", help="folder of the model (pretrain: DIR/model)"
         )
         add_recipe_options(kind, "one_gpu")
 
