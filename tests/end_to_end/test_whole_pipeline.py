@@ -79,7 +79,7 @@ def test_no_planted_benchmark_problem_is_left_in_the_corpus(materialized, small_
 
 
 def test_the_accuracy_table_has_the_three_models_in_order(materialized, small_run):
-    assert [row["model"] for row in accuracy_table(small_run.root)][:3] == ["base", "sft", "rl"]
+    assert [row["model"] for row in accuracy_table(small_run.root)][:3] == ["base", "SFT", "RL"]
 
 
 def test_the_report_is_one_page_without_network_references(materialized, small_run):
