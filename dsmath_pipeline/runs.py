@@ -73,6 +73,7 @@ def run_demo(run: Run) -> Folder:
 
 def _walk(run: Run, steps: list[tuple[str, Callable[[], Manifest]]]) -> None:
     for done, (name, step) in enumerate(steps):
+        run.progress.log(f"{done + 1}/{len(steps)} {name}")
         run.progress.update("pipeline", done, len(steps), name)
         step()
     run.progress.update("pipeline", len(steps), len(steps), "done")
