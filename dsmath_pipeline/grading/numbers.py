@@ -37,10 +37,11 @@ _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10
            "千": 10**3, "万": 10**4, "亿": 10**8}  # fmt: skip
 _SCALE = re.compile(r"(thousand|million|billion|trillion)\b|([千万亿])")
 _TOKEN = re.compile(rf"(?<![A-Za-z0-9_.,/^*+])-?(?:{_DIGITS})(?:/\d+)?(?![\d/^*+=!_]|[.]\d)")
-# Possessive (`*+`): a run of letters has one reading only, else hostile text would cost exponential time.
-_WORDS = re.compile(
-    r"(?:\s|[A-Za-z]{2,}+(?:[-'][A-Za-z]++)*+|\b[aAI]\b|[\u4e00-\u9fff]|[.,:;?()，。：；？（）]|(?<=[a-z])/(?=[a-z])"
-    r"|\b(?:m|km|ft|cm|g|kg|J|W|L)/(?:s|h|hr|min|kg|K)\b|(?<=\s)[mgshLNJWVKCF](?=\s*\Z))*+"
+# Tried at one place at a time by _is_words: a run of letters has one reading only, so hostile text costs linear time.
+# (Possessive quantifiers say the same, but Python 3.11.2 and its neighbours match some of them wrongly.)
+_WORD = re.compile(
+    r"\s|[A-Za-z]{2,}(?:[-'][A-Za-z]+)*|\b[aAI]\b|[\u4e00-\u9fff]|[.,:;?()，。：；？（）]|(?<=[a-z])/(?=[a-z])"
+    r"|\b(?:m|km|ft|cm|g|kg|J|W|L)/(?:s|h|hr|min|kg|K)\b|(?<=\s)[mgshLNJWVKCF](?=\s*\Z)"
 )
 _ENGLISH = "zero one two three four five six seven eight nine ten eleven twelve"
 _WORD_NUMBERS = {word: Fraction(n) for n, word in enumerate(_ENGLISH.split())}
@@ -183,14 +184,25 @@ def _lone_number(text: str) -> Fraction | None:
     before, after = text[: first.start()], re.sub(r"([a-z])\s*\^\{?[23]\}?", r"\1", text[first.end() :])
     if len(tokens) > 1 and _TOKEN.search(after):
         return None
-    if not (_WORDS.fullmatch(before) and _WORDS.fullmatch(after)):
+    if not (_is_words(before) and _is_words(after)):
         return _tex_with_unit(text)
     return _value(first.group())
+
+
+def _is_words(text: str) -> bool:
+    """Is the text nothing but words, units and punctuation?"""
+    at = 0
+    while at < len(text):
+        match = _WORD.match(text, at)
+        if not match:
+            return False
+        at = match.end()
+    return True
 
 
 def _tex_with_unit(text: str) -> Fraction | None:
     """`\\frac{3}{4} cm` and `1.5\\times10^{3} kg`: one TeX number followed by unit words."""
     head, _, tail = text.partition(" ")
-    if tail and _WORDS.fullmatch(tail) and not _NOT_UNITS.search(tail) and not re.search(r"\d", tail):
+    if tail and _is_words(tail) and not _NOT_UNITS.search(tail) and not re.search(r"\d", tail):
         return _value(head)
     return None
