@@ -13,6 +13,7 @@ install: .venv/installed            ## create .venv with the pinned environment
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -c "from dsmath_pipeline.corpus.extract import warm_up; warm_up()"
 	touch $@
 
 demo: .venv/installed               ## the whole pipeline on the generated mini web (resumes where it was)
@@ -42,8 +43,14 @@ ui: .venv/installed $(DAGSTER_HOME)/dagster.yaml   ## Dagster on http://127.0.0.
 docs: .venv/installed               ## rewrite docs/paper.md from the recipe
 	$(BIN)/python -m dsmath_pipeline.recipe.document > docs/paper.md
 
-bench: .venv/installed              ## side-by-side speed measurements, written to benchmarks/results/
-	for script in benchmarks/*.py; do $(BIN)/python $$script; done
+bench: .venv/installed .venv-bench/installed   ## speed and quality beside other tools, into benchmarks/results/
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	for name in reading extraction extraction_quality scoring; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
-clean:                              ## remove what runs have written (not .venv)
+.venv-bench/installed: benchmarks/requirements.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --requirement benchmarks/requirements.txt
+	touch $@
+
+clean:                              ## remove what runs have written (no virtual environment)
 	rm -rf runs .dagster_home build dist

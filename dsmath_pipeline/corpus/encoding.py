@@ -1,14 +1,20 @@
 """Bytes of an HTML page to text, whatever the labels say.
 
-Order: byte order mark, valid UTF-8, UTF-16 without a mark, the HTTP charset, the `meta` charset, detection. A label is
-believed only when the bytes fit it; a Latin label on bytes that read as an East Asian encoding is overruled. Names are
-mapped as browsers do (WHATWG Encoding: "gb2312" means GB18030, "iso-8859-1" means windows-1252).
+Order: byte order mark, valid UTF-8, UTF-16 without a mark, the HTTP charset, the `meta` charset, detection
+(charset_guess.py). A label is believed only when the bytes fit it; a Latin label on bytes that read as an East Asian
+encoding is overruled. Names are mapped as browsers do (WHATWG Encoding: "gb2312" means GB18030, "iso-8859-1" means
+windows-1252), with one exception: "shift_jis" is read as JIS X 0208 says where that reads every byte, because it has a
+minus sign where windows-31j has a full-width hyphen.
 
 Not in the paper: decoding is not described.
 """
 
 import codecs
 import re
+
+import pyarrow as pa
+
+from .charset_guess import guess_charset
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -33,14 +39,40 @@ _MAX_BAD_SHARE = 0.02
 
 def decode_html(raw: bytes, content_type: str = "") -> str:
     """The text of an HTML page; undecodable bytes become U+FFFD. Never raises."""
+    if _may_be_utf8(raw):
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            pass  # not UTF-8: the labels and the detector decide
+    return _decode_other(raw, content_type)
+
+
+def decode_to_utf8(raw: bytes, content_type: str = "") -> bytes:
+    """The page as valid UTF-8 without a byte order mark: `raw` itself when it is that already. Never raises."""
+    if _may_be_utf8(raw) and is_utf8(raw):
+        return raw
+    return _decode_other(raw, content_type).encode("utf-8", "replace")
+
+
+def is_utf8(raw: bytes) -> bool:
+    """Would `raw.decode("utf-8")` succeed? Four times as fast on pages, because no text is made."""
+    offsets = pa.py_buffer((0).to_bytes(8, "little") + len(raw).to_bytes(8, "little"))
+    try:
+        pa.Array.from_buffers(pa.large_utf8(), 1, [None, offsets, pa.py_buffer(raw)]).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _may_be_utf8(raw: bytes) -> bool:
+    """No byte order mark, and no sign of UTF-16 or ISO-2022-JP, whose bytes are valid UTF-8."""
+    return raw[:1] not in (b"\xef", b"\xff", b"\xfe") and b"\0" not in raw[:4096] and b"\x1b$" not in raw
+
+
+def _decode_other(raw: bytes, content_type: str) -> str:
     for mark, name in _BYTE_ORDER_MARKS:
         if raw.startswith(mark):
             return raw[len(mark) :].decode(name, "replace")
-    try:
-        if b"\0" not in raw[:4096] and b"\x1b$" not in raw:
-            return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        pass  # not UTF-8: the labels and the detector decide
     if utf16 := _utf16_without_mark(raw):
         return raw.decode(utf16, "replace")
     labels = [m[1] for m in [_CHARSET.search(content_type)] if m]
@@ -53,9 +85,18 @@ def decode_html(raw: bytes, content_type: str = "") -> str:
         if name in _WESTERN:
             detected = detected or _detect(raw)
             if detected in _EAST_ASIAN and _fits(raw, detected):
-                return raw.decode(detected, "replace")
-        return raw.decode(name, "replace")
-    return raw.decode(detected or _detect(raw), "replace")
+                return _decode(raw, detected)
+        return _decode(raw, name)
+    return _decode(raw, detected or _detect(raw))
+
+
+def _decode(raw: bytes, name: str) -> str:
+    if name == "cp932":
+        try:
+            return raw.decode("shift_jis")
+        except UnicodeDecodeError:
+            pass  # has one of the characters that only Microsoft's table holds
+    return raw.decode(name, "replace")
 
 
 def python_codec(label: str) -> str:
@@ -79,9 +120,7 @@ def _fits(raw: bytes, name: str) -> bool:
 
 
 def _detect(raw: bytes) -> str:
-    from resiliparse.parse.encoding import detect_encoding
-
-    return python_codec(detect_encoding(raw[:200_000], from_html_meta=False) or "") or "cp1252"
+    return python_codec(guess_charset(raw)) or "cp1252"
 
 
 def _utf16_without_mark(raw: bytes) -> str:

@@ -1,8 +1,8 @@
 """One HTML page to one document: decode, parse, formulas to text, boilerplate out, structure, title, language.
 
 It reads nothing but the page. Text is Markdown-like: headings with `#`, list items with `-`, table cells apart by
-tabs, blocks by an empty line, formulas as `$...$` and `$$...$$`. The parser is Lexbor through selectolax: a walk over
-every node costs about 0.4 microseconds a node there, and a document about 3 milliseconds in all.
+tabs, blocks by an empty line, formulas as `$...$` and `$$...$$`. Parser, walk and scores are compiled kernels over
+the page's bytes; Python sees only the elements that may be formulas and the blocks that are kept.
 
 Paper: section 2.1 says only that the corpus is text of Common Crawl pages; the extractor is not named.
 """
@@ -11,30 +11,45 @@ import html
 import re
 from dataclasses import dataclass
 
-from selectolax.lexbor import LexborHTMLParser
+import numpy as np
 
 from ..recipe.schema import ExtractSettings
 from ..records import Document, Page
-from .density import VOCABULARY, content_blocks
-from .encoding import decode_html
-from .formulas import FoundFormulas, has_tex_renderer, render
+from .density import WALK_TABLES, content_blocks
+from .encoding import decode_to_utf8
+from .formulas import (
+    FORMULA_CLASS_PARTS,
+    TEX_ATTRIBUTES,
+    FoundFormulas,
+    element_formula,
+    has_custom_signs,
+    render,
+    text_formulas,
+)
+from .html_tags import TAG_IDS
+from .html_tree import Candidates, Element, HtmlPage, parse_html
 from .language import detect_language
-from .layout import Block, PageWalker
+from .layout import Blocks, walk_page
+from .layout_kernel import B_BITS, B_CHARS, B_FORMULAS, B_START, B_STOP, B_TAG, DROP
+from .text_kernel import HOLDS_TEX_SIGN
 
-EXTRACT_VERSION = "1"
-"""Version of extraction as a whole (this file, formulas, mathml, layout, density, encoding, language).
+EXTRACT_VERSION = "2"
+"""Version of extraction as a whole (this file, html, formulas, mathml, layout, density, encoding, language).
 
-1 (2026-11): first version. Part of the key of every documents artifact.
+1 (2026-11): first version. 2 (2026-11): compiled parser and walk; more forms of formulas.
+Part of the key of every documents artifact.
 """
 
-_HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
+_CANDIDATES = Candidates(FORMULA_CLASS_PARTS, TEX_ATTRIBUTES)
+_MARKS = {TAG_IDS[f"h{level}"]: b"#" * level + b" " for level in range(1, 7)} | {TAG_IDS["li"]: b"- "}
+_CLOSE_TOGETHER = frozenset(TAG_IDS[name] for name in ("li", "tr", "dt", "dd"))
 _SPACES = re.compile(r"\s+")
 _MAX_TITLE_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A page without a document. `reason`: `empty_page`, `too_large`, `no_text` or `parser_error`."""
+    """A page without a document. `reason`: `empty_page`, `too_large` or `no_text`."""
 
     url: str
     reason: str
@@ -49,20 +64,14 @@ def extract(page: Page, settings: ExtractSettings) -> Document | Dropped:
     """
     if len(page.html) > settings.max_html_bytes:
         return Dropped(page.url, "too_large", page.source, page.offset)
-    text = decode_html(page.html, page.content_type)
-    if not text.strip():
+    data = decode_to_utf8(page.html, page.content_type)
+    if not data.strip():
         return Dropped(page.url, "empty_page", page.source, page.offset)
-    try:
-        tree = LexborHTMLParser(text.replace("\0", ""))
-    except (ValueError, RuntimeError):
-        return Dropped(page.url, "parser_error", page.source, page.offset)
-    if tree.body is None:
-        return Dropped(page.url, "no_text", page.source, page.offset)
-    found = FoundFormulas(has_renderer=has_tex_renderer(page.html))
-    blocks = PageWalker(found, VOCABULARY).walk(tree.body)
-    if settings.main_content:
-        blocks = content_blocks(blocks)
-    body, formulas, rules = render(join_blocks(blocks), found, settings.max_text_chars)
+    tree = parse_html(data, _CANDIDATES)
+    found = FoundFormulas(data)
+    blocks = with_text_formulas(walk_page(tree, element_claims(tree, found), WALK_TABLES), found)
+    kept = content_blocks(blocks) if settings.main_content else list(range(len(blocks)))
+    body, formulas, rules = render(join_blocks(blocks, kept), found, settings.max_text_chars)
     if not body.strip():
         return Dropped(page.url, "no_text", page.source, page.offset)
     return Document(
@@ -71,25 +80,80 @@ def extract(page: Page, settings: ExtractSettings) -> Document | Dropped:
     )  # fmt: skip
 
 
-def join_blocks(blocks: list[Block]) -> str:
+def warm_up() -> None:
+    """Load the compiled kernels; where they were never compiled, compile and keep them (about a minute)."""
+    extract(Page("", b"<p class=x>A sentence, to begin with.<p>x<sup>2</sup> &amp; $x$", ""), ExtractSettings())
+
+
+def element_claims(tree: HtmlPage, found: FoundFormulas) -> np.ndarray:
+    """Which elements are formulas (int32, one for each node): see layout_kernel.DROP."""
+    claims = np.zeros(tree.num_nodes, np.int32)
+    inside = 0
+    for row in tree.candidates():
+        if row < inside:
+            continue
+        element = Element(tree, row)
+        formula = element_formula(element, found)
+        if formula is not None:
+            claims[row] = int(formula[1:-1]) + 1 if formula else DROP
+            inside = element.end
+    return claims
+
+
+def with_text_formulas(blocks: Blocks, found: FoundFormulas) -> Blocks:
+    """The blocks with TeX in their text replaced by placeholders; blocks of nothing but dropped TeX go."""
+    rows = blocks.rows
+    signs = rows[:, B_BITS] & HOLDS_TEX_SIGN
+    if not signs.any():
+        return blocks
+    everywhere = has_custom_signs(found)
+    added: list[bytes] = []
+    end = size = len(blocks.text)
+    for i in range(len(rows)) if everywhere else np.flatnonzero(signs).tolist():
+        before, text = len(found.sources), blocks.text_of(i)
+        replaced = text_formulas(text, found)
+        if replaced == text:
+            continue
+        data = replaced.strip().encode("utf-8", "replace")
+        num_formulas = max(replaced.count("\ue000"), len(found.sources) - before)
+        rows[i, [B_START, B_STOP, B_CHARS, B_FORMULAS]] = end, end + len(data), len(replaced), num_formulas
+        added.append(data)
+        end += len(data)
+    if end == size and not added:
+        return blocks
+    text = np.concatenate((blocks.text, np.frombuffer(b"".join(added), np.uint8)))
+    filled = rows[:, B_STOP] > rows[:, B_START]
+    return Blocks(text, rows[filled], blocks.weights[filled])
+
+
+def join_blocks(blocks: Blocks, kept: list[int]) -> str:
     """The text of the blocks: headings and list items marked, items and table rows close together."""
-    parts: list[str] = []
-    before = ""
-    for block in blocks:
-        text = _HEADINGS.get(block.tag, "- " if block.tag == "li" else "") + block.text
+    if not kept:
+        return ""
+    rows = blocks.rows[kept]
+    text = blocks.text.data
+    parts: list[bytes | memoryview] = []
+    before = -1
+    for start, stop, tag in rows[:, [B_START, B_STOP, B_TAG]].tolist():
         if parts:
-            parts.append("\n" if block.tag == before and block.tag in ("li", "tr", "dt", "dd") else "\n\n")
-        parts.append(text)
-        before = block.tag
-    return "".join(parts)
+            parts.append(b"\n" if tag == before and tag in _CLOSE_TOGETHER else b"\n\n")
+        parts.append(_MARKS.get(tag, b""))
+        parts.append(text[start:stop])
+        before = tag
+    return b"".join(parts).decode("utf-8", "replace")
 
 
-def page_title(tree: LexborHTMLParser) -> str:
+def page_title(tree: HtmlPage) -> str:
     """The page's title: `<title>`, else `og:title`, else the first heading; one line."""
-    for selector, attribute in (("title", ""), ("meta[property='og:title']", "content"), ("h1", "")):
-        node = tree.css_first(selector)
-        if node is not None:
-            text = node.attributes.get(attribute) if attribute else node.text(deep=True)
-            if text and text.strip():
-                return _SPACES.sub(" ", html.unescape(text)).strip()[:_MAX_TITLE_CHARS]
-    return ""
+    title = tree.first("title")
+    text = title.text() if title is not None else ""
+    if not text.strip():
+        text = next((m["content"] for m in _metas(tree) if m.get("property") == "og:title" and m.get("content")), "")
+    if not text.strip():
+        heading = tree.first("h1")
+        text = heading.text() if heading is not None else ""
+    return _SPACES.sub(" ", html.unescape(text)).strip()[:_MAX_TITLE_CHARS]
+
+
+def _metas(tree: HtmlPage) -> list[dict[str, str]]:
+    return [element.attributes for element in tree.elements("meta")]

@@ -21,7 +21,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from selectolax.lexbor import LexborHTMLParser
 
 from .. import compute, storage
 from ..progress import SILENT, Progress
@@ -29,8 +28,10 @@ from ..recipe.schema import ExtractSettings
 from ..records import DOCUMENT_SCHEMA, Document, Page
 from ..storage import Folder, Manifest
 from ..text import estimate_tokens
-from .encoding import decode_html
-from .extract import EXTRACT_VERSION, Dropped, extract
+from .compiled import are_cached
+from .encoding import decode_to_utf8
+from .extract import EXTRACT_VERSION, Dropped, extract, warm_up
+from .html_tree import parse_html
 from .warc import ReadReport, read_pages
 
 ARTIFACT = "documents"
@@ -86,6 +87,7 @@ def extract_files(
     ) as run:
         if run.artifact:
             work = functools.partial(_extract_shard, out=out, settings=settings)
+            _load_kernels(progress)
             shards = [_Shard(file, name) for file, name in zip(files, names, strict=True)]
             results = compute.map_shards(work, shards, workers=workers, what="extract files", progress=progress)
             for name, counts in zip(names, results, strict=True):
@@ -93,6 +95,13 @@ def extract_files(
             run.artifact.counts = total_counts(results)
     assert run.manifest is not None
     return run.manifest
+
+
+def _load_kernels(progress: Progress) -> None:
+    """Before workers start, so that they find the kernels compiled."""
+    if not are_cached():
+        progress.log("compiling the extraction kernels, once on this machine (about a minute)")
+    warm_up()
 
 
 def extract_to_file(
@@ -272,9 +281,12 @@ def _read_html(path: Folder, limit: int) -> bytes | None:
 
 
 def _canonical_url(html: bytes) -> str:
-    link = LexborHTMLParser(decode_html(html)).css_first("link[rel='canonical'][href]")
-    url = ((link.attributes.get("href") if link is not None else "") or "").strip()
-    return url if _HOST.match(url) else ""
+    for link in parse_html(decode_to_utf8(html)).elements("link"):
+        attributes = link.attributes
+        if "canonical" in attributes.get("rel", "").lower().split():
+            url = attributes.get("href", "").strip()
+            return url if _HOST.match(url) else ""
+    return ""
 
 
 def _kind_by_name(name: str) -> str:

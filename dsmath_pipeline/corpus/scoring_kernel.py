@@ -99,7 +99,7 @@ def _is_space(byte):
 def _is_label(data, start, end):
     if end - start < len(_PREFIX):
         return False
-    for i in range(len(_PREFIX)):  # noqa: SIM110 (numba compiles no generator)
+    for i in range(len(_PREFIX)):
         if data[start + i] != _PREFIX[i]:
             return False
     return True

@@ -1,48 +1,49 @@
-"""Read HTML pages out of WARC files, whatever state the files are in.
+"""Read HTML pages out of WARC and ARC files, whatever state the files are in.
 
-WARC 1.0 and 1.1; one gzip member per record (Common Crawl), one member for all, or uncompressed. Bulk reading is
-FastWARC's; this file adds what a crawl needs around it: which records are pages, HTTP body decoding that survives
-lying headers, a bound on memory, and a way on after damage. It does not read ARC files (they count as lost) and does
-not look into the HTML.
+This file says which records are pages; record_reader.py finds the records and goes on after damage, http_body.py
+decodes them. None of them looks into the HTML.
 
-Which records are pages (nothing else is yielded):
+Pages (nothing else is yielded):
 - `response` records with HTTP status 200 and an HTML payload;
 - `resource` records (they carry no HTTP status) with an HTML content type.
 HTML means: WARC-Identified-Payload-Type or Content-Type names (X)HTML; where neither names a type, the body starts
 like HTML. Every other record is skipped and counted by reason: `record_type`, `no_status` (a response without a
-readable HTTP status line), `status` (any status but 200), `not_html`, `empty`, `too_large`. A record whose bytes cannot
-be read is lost, and counted with its byte range; reading goes on at the next gzip member (or the next `WARC/` line).
+readable HTTP status line), `status` (any status but 200), `not_html`, `empty`, `too_large`. Bytes of which no record
+can be made are lost and counted with their range: damaged records, records cut short, and what lies between records.
+
+Memory is bounded by settings.max_html_bytes, whatever a file claims: a few times that for the record at hand.
 
 Paper: section 2.1 starts from "all URL-based deduplicated Common Crawl HTML pages" and says nothing of reading.
 """
 
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
-
-from fastwarc.stream_io import BrotliReader
-from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from ..recipe.schema import ExtractSettings
 from ..records import Page
 from ..storage import Folder
+from .framing import Gap, Record
+from .http_body import decode_body, parse_response
+from .record_reader import read_records
 
 _HTML_TYPE = re.compile(r"\b(?:text/html|application/xhtml)", re.I)
 _HTML_START = re.compile(
-    rb"^(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
+    rb"^(?:\xef\xbb\xbf)?\s*(?:<!--.{0,4096}?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
 )
-_GZIP_MEMBER = b"\x1f\x8b\x08"
-_WARC_LINE = re.compile(rb"(?:^|\n)WARC/[01]\.")
-_CHUNK_SIZE = re.compile(rb"\s*([0-9a-fA-F]{1,8})[^\r\n]{0,200}\r?\n")
-_SEARCH_BLOCK = 1 << 20
+_ENVELOPE_BYTES = 1 << 20
+"""Room for the HTTP head and the chunk sizes of a body as long as the limit."""
+_MAX_REASON_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class LostRange:
-    """Bytes [start, end) of a file that could not be read, and why."""
+    """Bytes [start, end) of a file that could not be read, and why.
+
+    Exact to the record in uncompressed files and where each record has its own gzip member; inside a member that holds
+    several records, rounded outward to what had been read.
+    """
 
     start: int
     end: int
@@ -64,232 +65,86 @@ class ReadReport:
 
     def lose(self, start: int, end: int, reason: str) -> None:
         self.num_records += 1
-        self.lost.append(LostRange(start, max(end, start), reason))
+        self.lost.append(LostRange(start, max(end, start + 1), reason))
 
 
 def read_pages(path: Folder, settings: ExtractSettings, report: ReadReport) -> Iterator[Page]:
-    """Yield the HTML pages of a WARC file in file order; `report` is filled on the way.
+    """Yield the HTML pages of a WARC or ARC file in file order; `report` is filled on the way.
 
-    `Page.offset` is the record's byte offset in the file as it lies on disk (a file compressed as one gzip member has
-    no such offset; there it is the place the decompressor had reached, and not unique). Damage never raises. Raises
-    OSError only when the file cannot be opened.
+    `Page.offset` is the byte offset in the file of the record, or of the gzip member that holds only this record. Where
+    a member holds several records it counts inflated bytes instead: in a file of one gzip member, the record's position
+    in the inflated file (see record_reader.read_records). It is unique in its file in every case. Damage never raises.
+    Raises OSError when the file cannot be opened or its disk fails.
     """
     size = path.stat().st_size
-    is_gzip = _starts_with_gzip(path)
-    start = 0
-    while start < size:
-        state = _Position(start)
-        try:
-            yield from _read_until_damage(path, state, settings, report)
-            if state.truncated_at is None:
-                return
-            damaged, reason = state.truncated_at, "record is shorter than its Content-Length"
-        except (OSError, ValueError, EOFError) as error:
-            damaged, reason = _damaged_record(path, state, size, is_gzip), f"{type(error).__name__}: {error}"
-        start = _next_record(path, damaged + 1, size, is_gzip)
-        if start >= size and not any(_has_content(path, damaged, size)):
-            return
-        report.lose(damaged, start, reason[:200])
-
-
-@dataclass
-class _Position:
-    start: int
-    last: int = -1
-    """Offset of the last record that the iterator gave out; -1 before the first."""
-    is_read: bool = True
-    """Was the last record read to its end without an error?"""
-    truncated_at: int | None = None
-
-
-def _read_until_damage(path: Folder, state: _Position, settings: ExtractSettings, report: ReadReport) -> Iterator[Page]:
     with path.open("rb") as file:
-        file.seek(state.start)
-        for record in ArchiveIterator(file, record_types=WarcRecordType.any_type, parse_http=False):
-            state.last, state.is_read = record.stream_pos, False
-            result = _page_of(record, path.name, state.last, settings)
-            state.is_read = True
-            if result is _TRUNCATED:
-                state.truncated_at = state.last
-                return
-            if isinstance(result, Page):
+        for found in read_records(file, size, settings.max_html_bytes + _ENVELOPE_BYTES):
+            lost = found if isinstance(found, Gap) else found.cut
+            if lost and (isinstance(found, Gap) or not _has_whole_body(found)):
+                report.lose(lost.start, min(lost.end, size), lost.reason[:_MAX_REASON_CHARS])
+                continue
+            assert isinstance(found, Record)
+            page = _page_of(found, path.name, settings.max_html_bytes)
+            if isinstance(page, Page):
                 report.num_records += 1
                 report.num_pages += 1
-                yield result
+                yield page
             else:
-                report.skip(result)
+                report.skip(page)
 
 
-_TRUNCATED = "truncated"
+def _has_whole_body(record: Record) -> bool:
+    """Has a record that was cut short nevertheless all the body that its HTTP head announces?
+
+    Programs that rewrite line ends in heads make such records, and files whose last bytes are missing end in one.
+    """
+    response = _response_of(record)
+    if response is None:
+        return False
+    _, http, body_start = response
+    announced = http.get("content-length", "")
+    return announced.isascii() and announced.isdigit() and 0 < int(announced[:18]) <= record.size - body_start
 
 
-def _page_of(record: Any, source: str, offset: int, settings: ExtractSettings) -> Page | str:
+def _response_of(record: Record) -> tuple[int, dict[str, str], int] | None:
+    """Status, header fields and where the body begins in the block; the head is looked for in the block's start."""
+    response = parse_response(record.start)
+    if response and response[2] == len(record.start) and record.rest:
+        return parse_response(record.block_from(0))
+    return response
+
+
+def _page_of(record: Record, source: str, limit: int) -> Page | str:
     """The page in a record, or the reason why there is none."""
-    is_response = record.record_type == WarcRecordType.response
-    if not is_response and record.record_type != WarcRecordType.resource:
-        return "record_type"
-    declared = _declared_length(record)
-    http: dict[str, str] = {}
-    content_type = record.headers.get("Content-Type") or ""
-    if is_response:
-        try:
-            record.parse_http(auto_decode="none", quirks_mode=True)
-            status = record.http_headers.status_code if record.http_headers else None
-        except (OSError, ValueError):
-            status = None
-        if status is None:
+    headers = record.headers
+    kind = headers.get("warc-type", "").lower()
+    if kind == "response":
+        response = _response_of(record)
+        if response is None:
             return "no_status"
+        status, http, body_start = response
         if status != 200:
             return "status"
-        http = {name.lower(): value for name, value in record.http_headers.asdict().items()}
         content_type = http.get("content-type", "")
-    identified = record.headers.get("WARC-Identified-Payload-Type") or ""
+    elif kind == "resource":
+        http, body_start = {}, 0
+        content_type = headers.get("content-type", "")
+    else:
+        return "record_type"
+    identified = headers.get("warc-identified-payload-type", "")
     is_html = bool(_HTML_TYPE.search(identified) or _HTML_TYPE.search(content_type))
     if not is_html and (identified or content_type):
         return "not_html"
-    limit = settings.max_html_bytes
-    raw = record.reader.read(limit + 1)
-    if len(raw) <= limit and declared is not None and len(raw) < min(declared, limit) and not is_response:
-        return _TRUNCATED
-    if is_response and len(raw) <= limit and _is_cut_short(record, raw):
-        return _TRUNCATED
-    html = decode_body(raw, http.get("transfer-encoding", ""), http.get("content-encoding", ""), limit)
+    if record.length > record.size and not record.cut:
+        return "too_large"
+    html = decode_body(
+        record.block_from(body_start), http.get("transfer-encoding", ""), http.get("content-encoding", ""), limit
+    )
     if len(html) > limit:
         return "too_large"
-    if not html.strip():
+    if not html or html.isspace():
         return "empty"
-    if not is_html and not _HTML_START.match(html[:4096]):
+    if not is_html and not _HTML_START.match(html[:8192]):
         return "not_html"
-    url = (record.headers.get("WARC-Target-URI") or "").strip().strip("<>")
-    date = record.headers.get("WARC-Date") or ""
-    return Page(url, html, source, offset, date, content_type, http)
-
-
-def decode_body(raw: bytes, transfer_encoding: str, content_encoding: str, limit: int) -> bytes:
-    """Undo chunking and compression of an HTTP body, at most `limit` + 1 bytes of it.
-
-    Headers lie: a body that is not what its header says is returned as it is; a truncated compressed body gives the
-    part that can be had. A gzip or brotli body is recognised by its header only, gzip also by its first bytes.
-    """
-    body = _dechunk(raw) if "chunked" in transfer_encoding.lower() else raw
-    for encoding in reversed([e.strip() for e in content_encoding.lower().split(",")]):
-        if encoding in ("gzip", "x-gzip", "deflate"):
-            body = _inflate(body, limit)
-        elif encoding == "br":
-            body = _unbrotli(body, limit)
-    if body[:3] == _GZIP_MEMBER:
-        body = _inflate(body, limit)
-    return body[: limit + 1]
-
-
-def _dechunk(raw: bytes) -> bytes:
-    """The joined chunks; the input itself when it does not start with a chunk size."""
-    parts: list[bytes] = []
-    at = 0
-    while match := _CHUNK_SIZE.match(raw, at):
-        size = int(match[1], 16)
-        if size == 0:
-            return b"".join(parts)
-        if match.end() + size > len(raw) + 2 and not parts:
-            # A first line that only looks like a size ("<" never does, but "Dead" would): keep the body.
-            return raw if raw.lstrip()[:1] == b"<" else raw[match.end() :]
-        parts.append(raw[match.end() : match.end() + size])
-        at = match.end() + size
-        if raw[at : at + 2] == b"\r\n":
-            at += 2
-    # The rest has no chunk size: the sizes lied from here on, the bytes are still the page's.
-    return b"".join(parts) + raw[at:] if parts else raw
-
-
-def _inflate(body: bytes, limit: int) -> bytes:
-    """gzip, zlib or raw deflate, whichever fits; the input itself when none does."""
-    for window in (47, -15) if body[:1] != b"<" else ():
-        parts: list[bytes] = []
-        have, rest = 0, body
-        try:
-            while rest and have <= limit:
-                unpacker = zlib.decompressobj(window)
-                part = unpacker.decompress(rest, limit + 1 - have)
-                parts.append(part)
-                have += len(part)
-                rest = unpacker.unused_data if unpacker.eof else b""
-        except zlib.error:
-            pass  # what came out before the damage is kept; nothing at all means another format
-        if have:
-            return b"".join(parts)
-    return body
-
-
-def _unbrotli(body: bytes, limit: int) -> bytes:
-    """Brotli; the input itself when it is not."""
-    import io
-
-    parts: list[bytes] = []
-    have = 0
-    reader = BrotliReader(io.BytesIO(body))
-    try:
-        while have <= limit and (part := reader.read(65536)):
-            parts.append(part)
-            have += len(part)
-    except (OSError, ValueError, EOFError):
-        pass  # as above: the part that could be decoded is kept
-    return b"".join(parts) if have else body
-
-
-def _declared_length(record: Any) -> int | None:
-    text = (record.headers.get("Content-Length") or "").strip()
-    return int(text) if text.isdigit() else None
-
-
-def _is_cut_short(record: Any, raw: bytes) -> bool:
-    """Did the file end inside this record? `record.content_length` is the payload's length after the HTTP head."""
-    expected = record.content_length
-    return expected is not None and len(raw) < expected
-
-
-def _starts_with_gzip(path: Folder) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == _GZIP_MEMBER[:2]
-
-
-def _damaged_record(path: Folder, state: _Position, size: int, is_gzip: bool) -> int:
-    """Where the damaged record begins: the one being read, or the one after the last that was read."""
-    if not state.is_read:
-        return state.last
-    return state.start if state.last < 0 else min(_next_record(path, state.last + 1, size, is_gzip), size)
-
-
-def _has_content(path: Folder, start: int, end: int) -> Iterator[bool]:
-    with path.open("rb") as file:
-        file.seek(start)
-        yield bool(file.read(min(end - start, 65536)).strip(b"\0\r\n "))
-
-
-def _next_record(path: Folder, start: int, size: int, is_gzip: bool) -> int:
-    """Offset of the first readable record start at or after `start`; `size` when there is none."""
-    with path.open("rb") as file:
-        at = start
-        while at < size:
-            file.seek(at)
-            block = file.read(_SEARCH_BLOCK)
-            if not block:
-                break
-            if is_gzip:
-                found = block.find(_GZIP_MEMBER)
-                while found >= 0:
-                    if _begins_record(file, at + found):
-                        return at + found
-                    found = block.find(_GZIP_MEMBER, found + 1)
-            elif match := _WARC_LINE.search(block, 0):
-                return at + match.start() + (block[match.start() : match.start() + 1] == b"\n")
-            at += max(len(block) - 16, 1) if at + len(block) < size else len(block)
-    return size
-
-
-def _begins_record(file: Any, offset: int) -> bool:
-    """Does a gzip member start here whose first bytes are a WARC header? (The magic bytes also occur by chance.)"""
-    file.seek(offset)
-    try:
-        return zlib.decompressobj(31).decompress(file.read(4096), 16).startswith(b"WARC/")
-    except zlib.error:
-        return False
+    url = headers.get("warc-target-uri", "").strip("<>").replace(" ", "%20")
+    return Page(url, html, source, record.offset, headers.get("warc-date", ""), content_type, http)

@@ -32,6 +32,12 @@ class ExtractSettings(Section):
     max_html_bytes: int = setting(5_000_000, "pages with more HTML are skipped, bytes", OURS + "bounds memory and time")
     max_text_chars: int = setting(1_000_000, "longer texts are cut, characters", OURS + "bounds memory")
     main_content: bool = setting(True, "remove navigation, footers and side bars", OURS + "extractor not stated")
+    page_seconds: float = setting(
+        5.0,
+        "a page that takes longer to extract is dropped, seconds of processor time",
+        OURS + "bounds time; pages take milliseconds, a page that hangs must not stop a shard",
+        gt=0,
+    )
 
 
 class DedupSettings(Section):

@@ -3,7 +3,8 @@
 import pytest
 
 from dsmath_pipeline.corpus.extract import extract
-from dsmath_pipeline.corpus.formulas import FoundFormulas, is_plausible_inline, render, text_formulas
+from dsmath_pipeline.corpus.formulas import FoundFormulas, render, text_formulas
+from dsmath_pipeline.corpus.tex_plausibility import is_plausible_inline
 from dsmath_pipeline.recipe.schema import ExtractSettings
 from dsmath_pipeline.records import Document, Page
 
@@ -131,6 +132,9 @@ def test_code_is_not_searched_for_tex() -> None:
     found = document("<pre>echo $HOME $x^2$</pre><p><code>$a_1$</code> and $b^2$</p>")
     assert found.formulas == ("b^2",)
     assert "echo $HOME $x^2$" in found.text and "$a_1$ and $b^2$" in found.text
+    found = document(r"<p>write <code>[math]\frac{a}{b}[/math]</code> for [math]c^2[/math]</p>")
+    assert found.formulas == ("c^2",)
+    assert r"[math]\frac{a}{b}[/math]" in found.text
 
 
 def test_formulas_come_in_order_of_appearance_and_rules_are_counted() -> None:
@@ -155,16 +159,25 @@ def test_private_use_characters_of_icon_fonts_do_not_confuse_the_placeholders() 
 
 
 @pytest.mark.parametrize(
-    ("latex", "after", "renderer", "plausible"),
+    ("before", "latex", "after", "trusted", "plausible"),
     [
-        ("x", " ", False, True),
-        ("n+1", ".", False, True),
-        ("\\alpha", "", False, True),
-        ("5", "0", True, False),  # "$5$0": the second dollar opens another price
-        ("HOME/bin and then ", "P", False, False),
-        (" x ", " ", True, True),
-        (" x ", " ", False, False),
+        (" ", "x", " ", False, True),
+        (" ", "n+1", ".", False, True),
+        ("", "\\alpha", "", False, True),
+        ("", "5", "0", True, False),  # "$5$0": the second dollar opens another price
+        ("", "HOME/bin and then ", "P", False, False),
+        (" ", " x ", " ", True, True),
+        (" ", " x ", " ", False, False),
+        ("S", "5 or A", " ", True, False),  # "US$5 or A$ 7"
+        ("中", "x", "是", False, True),
+        ("2", "\\times", "3", True, True),
+        ("价", "5元，而另一个", "", True, False),
+        (" ", "foo = ", "b", True, False),  # "$foo = $bar"
+        (" ", "a and ", "b", True, False),
+        (" ", "k", "t", False, True),  # "$k$th"
     ],
 )
-def test_plausibility_of_single_dollar_pairs(latex: str, after: str, renderer: bool, plausible: bool) -> None:
-    assert is_plausible_inline(latex, after, renderer) is plausible
+def test_plausibility_of_single_dollar_pairs(
+    before: str, latex: str, after: str, trusted: bool, plausible: bool
+) -> None:
+    assert is_plausible_inline(latex, before, after, trusted) is plausible

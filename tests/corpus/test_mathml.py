@@ -1,15 +1,15 @@
 """MathML to LaTeX: hand-written cases."""
 
 import pytest
-from selectolax.lexbor import LexborHTMLParser
 
-from dsmath_pipeline.corpus.mathml import mathml_to_latex
+from dsmath_pipeline.corpus.html_tree import parse_fragment
+from dsmath_pipeline.corpus.mathml import math_node, mathml_to_latex
 
 
 def convert(inner: str) -> str:
-    math = LexborHTMLParser(f"<math>{inner}</math>").css_first("math")
+    math = parse_fragment(f"<math>{inner}</math>").first("math")
     assert math is not None
-    return mathml_to_latex(math).replace(" ", "")
+    return mathml_to_latex(math_node(math)).replace(" ", "")
 
 
 @pytest.mark.parametrize(
@@ -30,9 +30,27 @@ def convert(inner: str) -> str:
         ("<mtext>if x</mtext>", r"\text{ifx}"),
         ("<mtable><mtr><mtd><mn>1</mn></mtd><mtd><mn>2</mn></mtd></mtr><mtr><mtd><mn>3</mn></mtd><mtd><mn>4</mn></mtd>"
          "</mtr></mtable>", r"\begin{matrix}1&2\\3&4\end{matrix}"),
-        ("<mfenced open='[' close=')'><mi>a</mi><mi>b</mi></mfenced>", r"\left[a,b\right)"),
+        ("<mfenced open='[' close=')'><mi>a</mi><mi>b</mi></mfenced>", "[a,b)"),
+        ("<mfenced><mfrac><mi>a</mi><mi>b</mi></mfrac></mfenced>", r"\left(\frac{a}{b}\right)"),
+        ("<mfenced open='{' close=''><mtable><mtr><mtd><mn>1</mn></mtd></mtr><mtr><mtd><mn>2</mn></mtd></mtr></mtable>"
+         "</mfenced>", r"\begin{cases}1\\2\end{cases}"),
         ("<mmultiscripts><mi>C</mi><mi>k</mi><none></none><mprescripts></mprescripts><none></none><mi>n</mi></mmultiscripts>",
          "{}^nC_k"),
+        ("<mrow><mo>(</mo><mfrac><mi>a</mi><mi>b</mi></mfrac><mo>)</mo></mrow>", r"\left(\frac{a}{b}\right)"),
+        ("<mrow><mo>(</mo><mi>a</mi><mo>)</mo></mrow>", "(a)"),
+        ("<mrow><mo stretchy='false'>(</mo><mfrac><mi>a</mi><mi>b</mi></mfrac><mo stretchy='false'>)</mo></mrow>",
+         r"(\frac{a}{b})"),
+        ("<mrow><mo>(</mo><mtable><mtr><mtd><mn>1</mn></mtd><mtd><mn>2</mn></mtd></mtr></mtable><mo>)</mo></mrow>",
+         r"\begin{pmatrix}1&2\end{pmatrix}"),
+        ("<mrow><mo>{</mo><mtable><mtr><mtd><mn>1</mn></mtd></mtr><mtr><mtd><mn>2</mn></mtd></mtr></mtable></mrow>",
+         r"\begin{cases}1\\2\end{cases}"),
+        ("<mtable columnalign='right left'><mtr><mtd><mi>a</mi></mtd><mtd><mo>=</mo><mi>b</mi></mtd></mtr></mtable>",
+         r"\begin{aligned}a&=b\end{aligned}"),
+        ("<mi>𝜙</mi><mi>𝜕</mi><mi>ℎ</mi>", r"\phi\partialh"),
+        ("<mover><mo stretchy='true'>→</mo><mi>f</mi></mover>", r"\xrightarrow{f}"),
+        ("<mi>a</mi><mo>mod</mo><mi>b</mi>", r"a\bmodb"),
+        ("<msup><mn>10</mn><mn>3</mn></msup>", "10^3"),
+        ("<menclose notation='box'><mi>x</mi></menclose>", r"\boxed{x}"),
         ("<mfrac linethickness='0'><mi>n</mi><mi>k</mi></mfrac>", r"{n\atopk}"),
     ],
 )  # fmt: skip

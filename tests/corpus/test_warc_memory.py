@@ -1,0 +1,100 @@
+"""Memory stays bounded whatever a file claims: each bomb is read in a process of its own that reports its peak."""
+
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.corpus.crawl_files import response
+
+MIB = 1 << 20
+MAX_GROWTH_MIB = 96
+"""A few times max_html_bytes (5 MB) and 1 MiB envelope; every bomb here holds or claims 300 MiB and more."""
+HEAD = b"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://x/\r\n"
+HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+BLOCK = b"a" * MIB
+GOOD = response(7, b"<p>after the bomb</p>")
+
+READER = """
+import resource, sys
+from pathlib import Path
+from dsmath_pipeline.corpus.warc import ReadReport, read_pages
+from dsmath_pipeline.recipe.schema import ExtractSettings
+def peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+before = peak_mib()
+report = ReadReport()
+pages = list(read_pages(Path(sys.argv[1]), ExtractSettings(), report))
+print(peak_mib() - before, report.num_records, [page.url[-1] for page in pages], dict(report.skipped), len(report.lost))
+"""
+
+
+def packed(parts: Iterable[bytes], window_bits: int = 31) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, window_bits)
+    return b"".join([*(packer.compress(part) for part in parts), packer.flush()])
+
+
+def repeated(part: bytes, times: int) -> Iterable[bytes]:
+    return (part for _ in range(times))
+
+
+def bombs() -> dict[str, bytes]:
+    length = b"Content-Length: %d\r\n\r\n"
+    body = packed([b"<p>", *repeated(BLOCK, 400)])
+    twice = packed([body])
+    inner = {b"gzip": body, b"gzip, gzip": twice}
+    found = {
+        "body in gzip": packed([HEAD, length % (300 * MIB + 60), HTTP, b"\r\n", *repeated(BLOCK, 300), b"\r\n\r\n"]),
+        "record head line": packed([HEAD, b"X: ", *repeated(BLOCK, 300)]),
+        "record head lines": packed([HEAD, *repeated(b"X-%d: y\r\n" % 7 * 100_000, 300)]),
+        "http head line": packed([HEAD, length % (300 * MIB), HTTP, b"X: ", *repeated(BLOCK, 300)]),
+        "http head lines": packed([HEAD, length % (300 * MIB), HTTP, *repeated(b"X-7: y\r\n" * 100_000, 300)]),
+        "line ends": packed(repeated(b"\r\n" * (MIB // 2), 300)),
+        "not a record": packed(repeated(BLOCK, 300)),
+        "claimed length": packed([HEAD, length % (1 << 31), HTTP, b"\r\n<p>short"]),
+        "arc length": packed([b"http://x/ 192.0.2.1 20050607080910 text/html 2147483648\n", HTTP, b"\r\n<p>short"]),
+        "many empty members": packed([]) * 50_000,
+        "chunk size": packed([response(1, b"7fffffff\r\n<p>" + b"x" * 100, http=b"Transfer-Encoding: chunked\r\n")]),
+        "one-byte chunks": packed([response(1, b"1\r\na\r\n" * MIB, http=b"Transfer-Encoding: chunked\r\n")]),
+        "tiny body members": packed([response(1, packed([]) * 100_000, http=b"Content-Encoding: gzip\r\n")]),
+    }
+    for name, content in inner.items():
+        http = b"Content-Type: text/html\r\nContent-Encoding: " + name + b"\r\n"
+        found["content encoding " + name.decode()] = packed([response(1, content, http=http)])
+    return found
+
+
+BOMBS = bombs()
+
+
+def read_in_child(path: Path) -> tuple[int, str]:
+    ran = subprocess.run(
+        [sys.executable, "-c", READER, str(path)], capture_output=True, text=True, timeout=120, check=True
+    )
+    growth, _, rest = ran.stdout.strip().partition(" ")
+    return int(growth), rest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(BOMBS))
+def test_peak_memory_is_bounded_and_the_next_record_is_read(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "bomb.warc.gz"
+    path.write_bytes(BOMBS[name] + packed([GOOD]))
+    growth, found = read_in_child(path)
+    assert growth < MAX_GROWTH_MIB, found
+    assert "'7'" in found
+
+
+@pytest.mark.slow
+def test_uncompressed_files_that_claim_gigabytes_are_bounded_too(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.warc"
+    with path.open("wb") as file:
+        file.write(HEAD + b"Content-Length: 9999999999\r\n\r\n" + HTTP + b"\r\n")
+        for part in repeated(BLOCK, 300):
+            file.write(part)
+        file.write(b"\r\n\r\n" + GOOD)
+    growth, _ = read_in_child(path)
+    assert growth < MAX_GROWTH_MIB
