@@ -5,7 +5,7 @@ OUT ?= runs/demo
 export DAGSTER_HOME := $(CURDIR)/.dagster_home
 export DAGSTER_DG_UPDATE_CHECK_ENABLED := 0
 
-.PHONY: install demo test check checks ui docs bench clean
+.PHONY: install demo test check checks ui annotate docs bench clean
 
 install: .venv/installed            ## create .venv with the pinned environment
 
@@ -39,6 +39,9 @@ $(DAGSTER_HOME)/dagster.yaml: deploy/dagster.yaml
 
 ui: .venv/installed $(DAGSTER_HOME)/dagster.yaml   ## Dagster on http://127.0.0.1:3000
 	$(BIN)/dagster dev --host 127.0.0.1 --port 3000 --workspace workspace.yaml
+
+annotate: .venv/installed           ## the page on which people mark URL prefixes, http://127.0.0.1:8710
+	$(BIN)/dsmath annotate --root $(OUT)
 
 docs: .venv/installed               ## rewrite docs/paper.md from the recipe
 	$(BIN)/python -m dsmath_pipeline.recipe.document > docs/paper.md

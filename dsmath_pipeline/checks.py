@@ -27,6 +27,10 @@ class Outcome:
     figures: dict[str, float | int | str] = field(default_factory=dict)
 
 
+_MAX_UNREAD_SHARE = 0.02
+"""Above this share of documents with LaTeX but no formula, a form of markup is missing from the extractor."""
+
+
 @dataclass(frozen=True)
 class Check:
     """One check of one artifact ("iteration_1/scores")."""
@@ -49,6 +53,13 @@ def checks(num_iterations: int) -> list[Check]:
     found = [
         _schema("documents", records.DOCUMENT_SCHEMA),
         Check("documents", "counts_add_up", "Every record is a page, skipped with a reason, or lost.", _records_add_up),
+        Check(
+            "documents",
+            "formulas_are_read",
+            "Few pages show LaTeX of which no formula was read.",
+            _formulas_are_read,
+            severity="warn",
+        ),
         _schema("unique_documents", records.DOCUMENT_SCHEMA),
         Check("unique_documents", "urls_are_unique", "No URL occurs twice.", _unique_urls),
         Check("unique_documents", "counts_add_up", "Every document is kept or dropped with a reason.", _drops_add_up),
@@ -119,6 +130,15 @@ def _records_add_up(run: Run, path: Folder) -> Outcome:
     message = f"{c['num_records']} records = {c['num_pages']} pages + {skipped} skipped + {c['lost']} lost; "
     message += f"{c['num_pages']} pages = {manifest.num_rows} documents + {dropped} dropped"
     return Outcome(records_ok and pages_ok, message, {"lost": c["lost"], "skipped": skipped, "dropped": dropped})
+
+
+def _formulas_are_read(run: Run, path: Folder) -> Outcome:
+    manifest = storage.read_manifest(path)
+    unread, samples = manifest.counts["latex_without_formula"], manifest.counts["latex_without_formula_samples"]
+    share = unread / max(manifest.num_rows, 1)
+    message = f"{unread} of {manifest.num_rows} documents ({share:.1%}) show LaTeX without a formula"
+    message += f", such as {', '.join(samples[:3])}" if samples else ""
+    return Outcome(share <= _MAX_UNREAD_SHARE, message, {"documents": unread, "share": round(share, 5)})
 
 
 def _drops_add_up(run: Run, path: Folder) -> Outcome:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .annotation_app.command import add_annotate_command
 from .console import Bars, print_table
 from .recipe.presets import PRESETS, RecipeError, load_recipe
 from .recipe.schema import Recipe
@@ -55,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_train(commands)
     add_evaluate(commands)
     add_grade(commands)
+    add_annotate_command(commands)
     add_checks(commands)
     add_doctor(commands)
     return parser

@@ -174,7 +174,7 @@ def parse_fields(head: bytes) -> dict[str, str]:
     except UnicodeDecodeError:
         text = head.decode("latin-1")
     if "\n " not in text and "\n\t" not in text and " :" not in text:
-        found = [line.partition(":") for line in text.split("\n")[1:]]
+        found = (line.partition(":") for line in text.split("\n")[1:])
         return {name.lower(): value.strip() for name, colon, value in found if name and colon}
     return _parse_unusual_fields(text)
 

@@ -31,6 +31,7 @@ from ..text import estimate_tokens
 from .compiled import are_cached
 from .encoding import decode_to_utf8
 from .extract import EXTRACT_VERSION, Dropped, extract, warm_up
+from .formulas import has_latex_evidence
 from .html_tree import parse_html
 from .warc import ReadReport, read_pages
 
@@ -39,6 +40,7 @@ _WARC_NAME = re.compile(r"\.warc(?:\.gz)?$", re.I)
 _HTML_NAME = re.compile(r"\.x?html?(?:\.gz)?$", re.I)
 _HOST = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*://(?:[^/?#@]*@)?(\[[^\]/]*\]|[^/?#:]*)")
 _MAX_LOST_RANGES = 1000
+_MAX_SAMPLES = 50
 
 
 class InputError(ValueError):
@@ -78,6 +80,7 @@ def extract_files(
 
     Counts in the manifest: num_records = num_pages + sum(skipped) + lost; num_pages = num_rows + sum(dropped). `lost`
     counts byte ranges that could not be read; the first thousand are listed in lost_ranges as file, start, end, reason.
+    `latex_without_formula` counts documents whose text shows LaTeX although no formula was found, with samples.
     Raises InputError for an input that does not exist or holds nothing readable. Paper: section 2.1.
     """
     files = input_files(inputs)
@@ -182,6 +185,10 @@ def total_counts(shards: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "lost_ranges": lost[:_MAX_LOST_RANGES],
         "num_formulas": sum(counts["num_formulas"] for counts in shards),
         "rules": dict(sorted(rules.items())),
+        "latex_without_formula": sum(counts["latex_without_formula"] for counts in shards),
+        "latex_without_formula_samples": [
+            url for counts in shards for url in counts["latex_without_formula_samples"]
+        ][:_MAX_SAMPLES],
     }
 
 
@@ -210,6 +217,7 @@ def extract_one_file(path: Folder, settings: ExtractSettings) -> tuple[pa.Table,
     dropped: Counter[str] = Counter()
     rules: Counter[str] = Counter()
     rows: list[dict[str, Any]] = []
+    unread: list[str] = []
     for page in _pages_of(path, settings, report):
         try:
             document = extract(page, settings)
@@ -221,6 +229,8 @@ def extract_one_file(path: Folder, settings: ExtractSettings) -> tuple[pa.Table,
             continue
         rules.update(document.rules)
         rows.append(_row(document))
+        if not document.formulas and has_latex_evidence(document.text):
+            unread.append(document.url)
     counts = {
         "num_records": report.num_records,
         "num_pages": report.num_pages,
@@ -230,6 +240,8 @@ def extract_one_file(path: Folder, settings: ExtractSettings) -> tuple[pa.Table,
         "lost_ranges": [{"file": path.name, **asdict(lost)} for lost in report.lost[:_MAX_LOST_RANGES]],
         "num_formulas": sum(len(row["formulas"]) for row in rows),
         "rules": dict(rules),
+        "latex_without_formula": len(unread),
+        "latex_without_formula_samples": unread[:_MAX_SAMPLES],
     }
     return pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA), counts
 

@@ -116,6 +116,8 @@ def write_text(data, start, stop, in_link, is_raw, state, path, tables, out):
 def _other(data, at, stop, is_pre, is_raw, state, path, tables, out):
     """Write the character at `at`, which is not plain; returns the place behind it."""
     byte = data[at]
+    if byte == 91 and at + 1 < stop and (data[at + 1] > 64 or data[at + 1] == 59) and not state[S_CUR_CODE]:
+        state[S_BITS] |= HOLDS_TEX_SIGN  # "[tex]", "[;", not "[1]"
     if byte == 38 and not is_raw:
         return _reference(data, at, stop, is_pre, state, path, tables, out)
     if byte < 0x80:
@@ -231,12 +233,10 @@ def _point(point, is_pre, state, path, out):
         return
     if point > 32 and not state[S_PLACED]:
         place(state, path)
-    if point == 36 or point == 92:
-        if state[S_CUR_CODE]:
+    if state[S_CUR_CODE]:
+        if point == 36 or point == 92:
             point = DOLLAR_MARK if point == 36 else BACKSLASH_MARK
-        else:
-            state[S_BITS] |= HOLDS_TEX_SIGN
-    elif point == 91 or point == 60:
+    elif point == 36 or point == 92 or point == 60:
         state[S_BITS] |= HOLDS_TEX_SIGN
     if state[S_CUR_CODE] and point > 32:
         state[S_BITS] |= HOLDS_CODE

@@ -28,7 +28,6 @@ from .framing import Gap, Record
 from .http_body import decode_body, parse_response
 from .record_reader import read_records
 
-_HTML_TYPE = re.compile(r"\b(?:text/html|application/xhtml)", re.I)
 _HTML_START = re.compile(
     rb"^(?:\xef\xbb\xbf)?\s*(?:<!--.{0,4096}?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
 )
@@ -106,6 +105,11 @@ def _has_whole_body(record: Record) -> bool:
     return announced.isascii() and announced.isdigit() and 0 < int(announced[:18]) <= record.size - body_start
 
 
+def _names_html(media_type: str) -> bool:
+    media_type = media_type.lower()
+    return "text/html" in media_type or "application/xhtml" in media_type
+
+
 def _response_of(record: Record) -> tuple[int, dict[str, str], int] | None:
     """Status, header fields and where the body begins in the block; the head is looked for in the block's start."""
     response = parse_response(record.start)
@@ -132,7 +136,7 @@ def _page_of(record: Record, source: str, limit: int) -> Page | str:
     else:
         return "record_type"
     identified = headers.get("warc-identified-payload-type", "")
-    is_html = bool(_HTML_TYPE.search(identified) or _HTML_TYPE.search(content_type))
+    is_html = _names_html(identified) or _names_html(content_type)
     if not is_html and (identified or content_type):
         return "not_html"
     if record.length > record.size and not record.cut:

@@ -11,8 +11,9 @@ from dsmath_pipeline.recipe.schema import ExtractSettings, MiniWebSettings
 from dsmath_pipeline.records import Page
 
 _PIECES = (
-    b"<", b">", b"</", b"<!--", b"-->", b'"', b"'", b"&", b"&#x", b"&amp", b"<math>", b"<table>", b"<tr>", b"<pre>", b"\0",
-    b"<sup>1</sup>", b"<a href=x>", b"</a>", b"\xe4\xb8", b"\xff", b"=", b"/", b"<svg>", b"<script>", b"$", b"\\(",
+    b"<", b">", b"</", b"<!--", b"-->", b'"', b"'", b"&", b"&#x", b"&amp", b"<math>", b"<table>", b"<tr>",
+    b"<pre>", b"\0", b"<sup>1</sup>", b"<a href=x>", b"</a>", b"\xe4\xb8", b"\xff", b"=", b"/", b"<svg>",
+    b"<script>", b"$", b"\\(",
 )  # fmt: skip
 
 

@@ -267,8 +267,8 @@ def test_no_access_beyond_an_array() -> None:
 @given(
     st.lists(
         st.sampled_from(
-            ["&amp;", "&amp", "&lt", "&gt;", "&#65;", "&#x1F600;", "&#0;", "&#xD800;", "&#128;", "&notin;", "&notit;", "&#",
-             "&NotEqualTilde;", "&hellip;", "&copy2", "&", "&#x", "&;", "a", "1", ";"]
+            ["&amp;", "&amp", "&lt", "&gt;", "&#65;", "&#x1F600;", "&#0;", "&#xD800;", "&#128;", "&notin;", "&notit;",
+             "&#", "&NotEqualTilde;", "&hellip;", "&copy2", "&", "&#x", "&;", "a", "1", ";"]
         )
     )
 )  # fmt: skip

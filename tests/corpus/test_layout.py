@@ -87,9 +87,9 @@ def test_a_link_closed_across_a_block_ends_there() -> None:
 
 
 def test_code_is_marked_and_its_tex_signs_are_hidden() -> None:
-    blocks = walk("<p>a $x$ <code>$HOME\\n</code></p><p>b [1]</p><p>c</p>")
+    blocks = walk("<p>a $x$ <code>$HOME\\n</code></p><p>b [tex]</p><p>c [1]</p><pre>$a &lt;math> [tex]</pre>")
     assert blocks.text_of(0) == "a $x$ \ue002HOME\ue003n"
-    assert blocks.rows[:, B_BITS].tolist() == [HOLDS_CODE | HOLDS_TEX_SIGN, HOLDS_TEX_SIGN, 0]
+    assert blocks.rows[:, B_BITS].tolist() == [HOLDS_CODE | HOLDS_TEX_SIGN, HOLDS_TEX_SIGN, 0, HOLDS_CODE]
 
 
 def test_claimed_elements_become_placeholders_or_nothing() -> None:

@@ -17,7 +17,9 @@ import atheris
 sys.path[:0] = [str(Path(__file__).parents[2])]
 _FOLDER = Path(__file__).parents[2] / "dsmath_pipeline/corpus"
 _COMPILED = [f"dsmath_pipeline.corpus.{file.stem}" for file in _FOLDER.glob("*.py") if "numba" in file.read_text()]
-_COMPILED += [f"dsmath_pipeline.corpus.{file.stem}" for file in _FOLDER.glob("*.py") if ".compiled import" in file.read_text()]
+_COMPILED += [
+    f"dsmath_pipeline.corpus.{file.stem}" for file in _FOLDER.glob("*.py") if ".compiled import" in file.read_text()
+]
 with atheris.instrument_imports(include=["dsmath_pipeline.corpus"], exclude=_COMPILED):
     from dsmath_pipeline.corpus.encoding import decode_html, decode_to_utf8
     from dsmath_pipeline.corpus.extract import Dropped, extract
@@ -88,6 +90,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(seeds()):
             (folder / f"seed-{number:03}").write_bytes(seed)
+    for seed in seeds(20):
+        check(seed)  # compiles the kernels, which takes longer than an input may
     atheris.Setup(sys.argv, check, custom_mutator=mutate)
     atheris.Fuzz()
 
