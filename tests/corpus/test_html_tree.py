@@ -254,10 +254,12 @@ def test_endless_nesting_stays_bounded(unit: str) -> None:
 
 
 @pytest.mark.slow
-def test_no_access_beyond_an_array() -> None:
-    """Compiled with bounds checks, the kernels run over mutated pages without an IndexError."""
+def test_no_access_beyond_an_array(tmp_path: Path) -> None:
+    """Compiled with bounds checks (in a cache of their own), the kernels run over mutated pages without an IndexError."""
     script = Path(__file__).with_name("bounds_check.py")
-    environment = os.environ | {"NUMBA_BOUNDSCHECK": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = os.environ | {
+        "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2]),
+    }  # fmt: skip
     done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=580)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "checked" in done.stdout
