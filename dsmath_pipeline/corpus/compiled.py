@@ -1,29 +1,55 @@
 """How this package compiles its kernels: numba, machine code cached on disk, the GIL released.
 
 numba keys a cached function by its own file alone, so a kernel that uses tables or functions of another file could
-run stale code after an upgrade. The cache folder is therefore named after the content of all kernel sources.
+run stale code after an upgrade. Each kernel's cache folder is therefore named after the content of its file and of
+everything that the file imports from this package.
 """
 
+import functools
 import hashlib
 import os
+import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numba
 
-_HERE = Path(__file__).parent
-_SOURCES = ("html_tags.py", "html_nodes.py", "*_kernel.py", "compiled.py")
+Function = TypeVar("Function", bound=Callable)
+
+_IMPORT = re.compile(r"^from \.(\w+) import", re.M)
+_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
-def _cache_folder() -> str:
+def entry(function: Function) -> Function:
+    """Decorator of the kernels that Python calls; they may allocate arrays."""
+    numba.config.CACHE_DIR = _cache_folder(function.__code__.co_filename)  # type: ignore[attr-defined]
+    return numba.njit(**_OPTIONS)(function)  # type: ignore[return-value]
+
+
+def compiled(function: Function) -> Function:
+    """Decorator of what kernels call.
+
+    No arrays may be allocated there: in exchange arrays are passed without reference counting, which would otherwise
+    cost more than the work of a small function.
+    """
+    numba.config.CACHE_DIR = _cache_folder(function.__code__.co_filename)  # type: ignore[attr-defined]
+    return numba.njit(**_OPTIONS, _nrt=False)(function)  # type: ignore[call-overload]
+
+
+def are_cached(kernel: str = "html_kernel.py") -> bool:
+    """Has the kernel been compiled on this machine before?"""
+    return any(Path(_cache_folder(str(Path(__file__).parent / kernel))).rglob("*.nbi"))
+
+
+@functools.cache
+def _cache_folder(file: str) -> str:
     digest = hashlib.blake2b(digest_size=8)
-    for pattern in _SOURCES:
-        for file in sorted(_HERE.glob(pattern)):
-            digest.update(file.read_bytes())
-    base = os.environ.get("NUMBA_CACHE_DIR") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser(), "dsmath_pipeline"
-    )
-    folder = Path(base) / f"kernels-{digest.hexdigest()}"
+    for source in sorted(_sources(Path(file), set())):
+        digest.update(source.read_bytes())
+    base = Path(os.environ.get("NUMBA_CACHE_DIR") or _user_cache() / "dsmath_pipeline")
+    folder = base / f"{Path(file).stem}-{digest.hexdigest()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -32,15 +58,15 @@ def _cache_folder() -> str:
         return tempfile.mkdtemp(prefix="dsmath-kernels-")
 
 
-numba.config.CACHE_DIR = _cache_folder()  # type: ignore[attr-defined]
-_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
-entry = numba.njit(**_OPTIONS)
-"""Decorator of the kernels that Python calls; they may allocate arrays."""
-compiled = numba.njit(**_OPTIONS, _nrt=False)  # type: ignore[call-overload]
-"""Decorator of what kernels call. No arrays may be allocated there: in exchange arrays are passed without reference
-counting, which would otherwise cost more than the work of a small function."""
+def _user_cache() -> Path:
+    given = os.environ.get("XDG_CACHE_HOME")
+    return Path(given) if given else Path("~/.cache").expanduser()
 
 
-def are_cached() -> bool:
-    """Have the kernels been compiled on this machine before?"""
-    return any(Path(numba.config.CACHE_DIR).rglob("*.nbi"))  # type: ignore[attr-defined]
+def _sources(file: Path, found: set[Path]) -> set[Path]:
+    """The file and all files of its folder that it imports, directly or not."""
+    if file not in found and file.is_file():
+        found.add(file)
+        for name in _IMPORT.findall(file.read_text("utf-8")):
+            _sources(file.with_name(f"{name}.py"), found)
+    return found

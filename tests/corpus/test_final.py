@@ -130,6 +130,7 @@ def test_a_short_text_on_many_pages_is_a_phrase_and_is_reported_as_ignored(input
     assert [(p["item"], p["num_pages"]) for p in report["ignored_phrases"]] == [("short:1", 1), ("short:2", 1)]
 
 
+@pytest.mark.slow
 def test_two_workers_and_a_second_run_give_the_same_bytes(inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(final, "_MIN_PAGES_FOR_WORKERS", 0)
     one = assemble_corpus(*inputs, tmp_path / "one", DEDUP, DECONTAMINATION)

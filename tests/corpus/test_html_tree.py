@@ -255,7 +255,7 @@ def test_endless_nesting_stays_bounded(unit: str) -> None:
 
 @pytest.mark.slow
 def test_no_access_beyond_an_array(tmp_path: Path) -> None:
-    """Compiled with bounds checks (in a cache of their own), the kernels run over mutated pages without an IndexError."""
+    """Compiled with bounds checks, in a cache of their own, the kernels run over mutated pages without an error."""
     script = Path(__file__).with_name("bounds_check.py")
     environment = os.environ | {
         "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2]),

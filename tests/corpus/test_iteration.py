@@ -123,6 +123,7 @@ def test_a_finished_iteration_is_not_made_again(finished):
     }
 
 
+@pytest.mark.slow
 def test_two_runs_give_the_same_keys_and_scores(finished, tmp_path):
     root, manifests = finished
     other = make_root(tmp_path / "other")

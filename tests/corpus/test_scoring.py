@@ -161,6 +161,7 @@ def test_each_page_is_scored_by_the_model_of_its_fold(tmp_path):
     assert score_texts(load_classifier(classifier), ["anything"])[0] == 2.0
 
 
+@pytest.mark.slow
 def test_sidecars_have_one_file_per_document_shard_and_do_not_depend_on_workers(model, tmp_path):
     documents = make_documents(tmp_path / "documents", ["w1 w2", "", "W59 w58, w40", "定理", "x"])
     classifier = make_classifier(tmp_path / "classifier", [collapse(model[1])])

@@ -130,6 +130,7 @@ def test_proofs_are_refused_because_comparing_answers_cannot_grade_them(model, d
         evaluate_model(model, "minif2f_test", data, tmp_path / "out", SETTINGS, engine=Solver(double))
 
 
+@pytest.mark.slow
 @needs_data
 @pytest.mark.parametrize("name", ["sat", "mmlu_stem", "gaokao_mathqa"])
 def test_perfect_wrong_and_random_solvers_score_100_0_and_chance(model, tmp_path, name):
@@ -151,6 +152,7 @@ def test_perfect_wrong_and_random_solvers_score_100_0_and_chance(model, tmp_path
     assert abs(guessed["greedy"] - 0.25) < 4 * (0.25 * 0.75 / len(problems)) ** 0.5 + 7 / len(problems)
 
 
+@pytest.mark.slow
 @needs_data
 @pytest.mark.parametrize("name", ["gsm8k", "math", "ocw", "cmath", "gaokao_mathcloze", "mgsm_zh"])
 def test_perfect_and_wrong_solvers_score_100_and_0_on_open_questions(model, tmp_path, name):

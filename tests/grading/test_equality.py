@@ -64,6 +64,7 @@ def test_a_tolerance_is_only_used_when_asked_for():
     assert is_equal("4.5e33", "4.4e33", relative_tolerance=0.01) is Verdict.WRONG
 
 
+@pytest.mark.slow
 def test_hostile_answers_cost_a_timeout_and_killed_processes_are_replaced():
     pool = verifier.VerifierPool(1)
     for hostile in ("10^{10^{10}}", "(10^7)!"):

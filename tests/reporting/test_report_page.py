@@ -131,6 +131,7 @@ def test_the_report_is_made_again_only_when_something_changed(run_folder, no_fig
     assert (run_folder / "report" / "report.html").read_bytes() != before
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_page(page, finished_run, tmp_path):
     write_report(finished_run, tmp_path / "again")
     assert (tmp_path / "again" / "report.html").read_text(encoding="utf-8") == page

@@ -125,6 +125,7 @@ def test_several_updates_of_one_exploration_move_the_ratio(base):
     assert row["kl"] > 0  # from the second update on the policy has left the reference
 
 
+@pytest.mark.slow
 def test_reward_rises_on_a_rule_that_a_tiny_model_can_learn(base):
     # begins with an equals sign or a space: an untrained model does so in about a tenth of its samples
     def starts_like_a_completion(reference, solution):

@@ -1,0 +1,41 @@
+"""The cache of compiled kernels: new code is never run from an old cache."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dsmath_pipeline.corpus.compiled as compiled_module
+
+
+def run(folder: Path) -> str:
+    script = "import sys; sys.path.insert(0, sys.argv[1]); from package.one_kernel import one; print(one(3))"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(folder)],
+        capture_output=True,
+        text=True,
+        env={"HOME": str(folder)},
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_a_change_in_an_imported_file_compiles_anew(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "compiled.py").write_text(Path(compiled_module.__file__).read_text())
+    (package / "tables.py").write_text("FACTOR = 2\n")
+    (package / "two_kernel.py").write_text(
+        "from .compiled import compiled\nfrom .tables import FACTOR\n\n\n"
+        "@compiled\ndef two(x):\n    return FACTOR * x\n"
+    )
+    (package / "one_kernel.py").write_text(
+        "from .compiled import entry\nfrom .two_kernel import two\n\n\n@entry\ndef one(x):\n    return two(x) + 1\n"
+    )
+    assert run(tmp_path) == "7"
+    cached = sorted(p.name for p in (tmp_path / ".cache").rglob("*.nbi"))
+    assert len(cached) == 2
+    assert run(tmp_path) == "7"
+    assert sorted(p.name for p in (tmp_path / ".cache").rglob("*.nbi")) == cached
+    (package / "tables.py").write_text("FACTOR = 5\n")
+    assert run(tmp_path) == "16"
