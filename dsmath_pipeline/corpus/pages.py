@@ -33,6 +33,7 @@ from .encoding import decode_to_utf8
 from .extract import EXTRACT_VERSION, Dropped, extract, warm_up
 from .formulas import has_latex_evidence
 from .html_tree import parse_html
+from .page_guard import extract_guarded
 from .warc import ReadReport, read_pages
 
 ARTIFACT = "documents"
@@ -92,7 +93,7 @@ def extract_files(
             work = functools.partial(_extract_shard, out=out, settings=settings)
             _load_kernels(progress)
             shards = [_Shard(file, name) for file, name in zip(files, names, strict=True)]
-            results = compute.map_shards(work, shards, workers=workers, what="extract files", progress=progress)
+            results = compute.map_guarded(work, shards, workers=workers, what="extract files", progress=progress)
             for name, counts in zip(names, results, strict=True):
                 run.artifact.add_shard(name, counts)
             run.artifact.counts = total_counts(results)
@@ -186,9 +187,9 @@ def total_counts(shards: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "num_formulas": sum(counts["num_formulas"] for counts in shards),
         "rules": dict(sorted(rules.items())),
         "latex_without_formula": sum(counts["latex_without_formula"] for counts in shards),
-        "latex_without_formula_samples": [
-            url for counts in shards for url in counts["latex_without_formula_samples"]
-        ][:_MAX_SAMPLES],
+        "latex_without_formula_samples": [url for counts in shards for url in counts["latex_without_formula_samples"]][
+            :_MAX_SAMPLES
+        ],
     }
 
 
@@ -201,29 +202,34 @@ class _Shard:
         return str(self.file)
 
 
-def _extract_shard(shard: _Shard, *, out: Folder, settings: ExtractSettings) -> dict[str, Any]:
+def _extract_shard(
+    shard: _Shard, guard: compute.ItemGuard, *, out: Folder, settings: ExtractSettings
+) -> dict[str, Any]:
     inputs = {"file": storage.file_key([shard.file])}
     key = storage.artifact_key(ARTIFACT, EXTRACT_VERSION, storage.settings_dict(settings), inputs)
     done = storage.finished_shard(out, shard.name, key)
     if done is not None:
         return done
-    table, counts = extract_one_file(shard.file, settings)
+    table, counts = extract_one_file(shard.file, settings, guard)
     return storage.commit_shard(out, shard.name, key, table, counts)
 
 
-def extract_one_file(path: Folder, settings: ExtractSettings) -> tuple[pa.Table, dict[str, Any]]:
-    """The documents of one WARC or HTML file as a table (records.DOCUMENT_SCHEMA) and its counts."""
+def extract_one_file(
+    path: Folder, settings: ExtractSettings, guard: compute.ItemGuard | None = None
+) -> tuple[pa.Table, dict[str, Any]]:
+    """The documents of one WARC or HTML file as a table (records.DOCUMENT_SCHEMA) and its counts.
+
+    `guard` is that of compute.map_guarded; without one, page_seconds is not enforced.
+    """
+    guard = guard or compute.ItemGuard()
     report = ReadReport()
     dropped: Counter[str] = Counter()
     rules: Counter[str] = Counter()
     rows: list[dict[str, Any]] = []
     unread: list[str] = []
-    for page in _pages_of(path, settings, report):
-        try:
-            document = extract(page, settings)
-        except Exception as error:  # the border of one page: its failure is counted and never costs the file
-            dropped[f"error_{type(error).__name__}"] += 1
-            continue
+    pages = _pages_of(path, settings, report)
+    work = functools.partial(extract, settings=settings)
+    for document in extract_guarded(pages, work, settings.page_seconds, guard, dropped):
         if isinstance(document, Dropped):
             dropped[document.reason] += 1
             continue
