@@ -31,29 +31,39 @@ class Gap:
 
 @dataclass(slots=True)
 class Record:
-    """One record. Its block, what follows its head, is `start` and the pieces in `rest`, at most the reader's limit."""
+    """One record. `pieces` joined are its block, what follows its head, at most as long as the reader's limit."""
 
     offset: int
     """Position in the run; the file reader makes it the page's offset."""
     headers: dict[str, str]
     """WARC header fields, names in lower case; ARC fields under their WARC names."""
-    start: bytes
+    pieces: Sequence[bytes]
     length: int
     """Declared length of the block, bytes; more than it has where the limit cut it."""
-    rest: Sequence[bytes] = ()
     cut: Gap | None = None
     """The file's bytes of a record that ends before its declared length; None for a whole record."""
 
     @property
     def size(self) -> int:
         """Bytes of the block that were kept."""
-        return len(self.start) + sum(map(len, self.rest))
+        return sum(map(len, self.pieces))
 
     def block_from(self, position: int) -> bytes:
         """The block from `position` on."""
-        if position <= len(self.start):
-            return b"".join([self.start[position:], *self.rest])
-        return b"".join(self.rest)[position - len(self.start) :]
+        pieces: list[bytes | memoryview] = list(self.pieces)
+        while len(pieces) > 1 and position >= len(pieces[0]):
+            position -= len(pieces.pop(0))
+        pieces[0] = memoryview(pieces[0])[position:]
+        return b"".join(pieces)
+
+    def beginning(self, size: int) -> bytes:
+        """At least the first `size` bytes of the block, or all of a shorter one."""
+        found = b""
+        for piece in self.pieces:
+            found += piece[:size]
+            if len(found) >= size:
+                break
+        return found
 
 
 def read_run(
@@ -114,17 +124,17 @@ def _read_record(stream: ByteStream, limit: int, is_arc: bool, is_plain: bool) -
     if length > limit and not next_record.search(block):  # a record inside would mean that the length is wrong
         is_whole = len(block) + stream.skip(length - len(block)) == length
     if is_whole and _at_boundary(stream, is_arc, is_plain):
-        return Record(offset, headers, block, length)
+        return Record(offset, headers, (block,), length)
     if swallowed := next_record.search(block):
         stream.push_back(block)
         stream.take(swallowed.start())
         return "Content-Length leads past the next record"
     if is_whole:
-        return Record(offset, headers, block, length)
+        return Record(offset, headers, (block,), length)
     if length > limit:
         return _SHORTER
     end = stream.file_offset(stream.position, round_up=True)
-    return Record(offset, headers, block, length, cut=Gap(end, end, _SHORTER))
+    return Record(offset, headers, (block,), length, Gap(end, end, _SHORTER))
 
 
 def _at_boundary(stream: ByteStream, is_arc: bool, is_plain: bool) -> bool:

@@ -37,7 +37,7 @@ from .page_guard import extract_guarded
 from .warc import ReadReport, read_pages
 
 ARTIFACT = "documents"
-_WARC_NAME = re.compile(r"\.warc(?:\.gz)?$", re.I)
+_WARC_NAME = re.compile(r"\.w?arc(?:\.gz)?$", re.I)
 _HTML_NAME = re.compile(r"\.x?html?(?:\.gz)?$", re.I)
 _HOST = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*://(?:[^/?#@]*@)?(\[[^\]/]*\]|[^/?#:]*)")
 _MAX_LOST_RANGES = 1000
@@ -145,7 +145,7 @@ def input_files(inputs: Sequence[str | Path]) -> list[Folder]:
         if path.is_dir():
             found = [p for p in path.rglob("*") if _kind_by_name(p.name) and p.is_file()]
             if not found:
-                raise InputError(f"{path} holds no .warc, .warc.gz, .html or .htm file")
+                raise InputError(f"{path} holds no .warc, .arc or .html file (each also as .gz)")
         else:
             _file_kind(path)
             found = [path]
@@ -323,7 +323,7 @@ def _file_kind(path: Folder) -> str:
             head = zlib.decompressobj(31).decompress(head, 4096)
         except zlib.error:
             head = b""
-    if head.startswith(b"WARC/"):
+    if head.startswith((b"WARC/", b"filedesc:")):
         return "warc"
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
         return "html"

@@ -20,9 +20,7 @@ from .framing import BLANK, WARC_LINE, Gap, Record, declared_length, head_end, p
 
 _SEARCH_BLOCK = 1 << 20
 _FAST_HEAD_BYTES = 1 << 16
-_FAST_PIECE_BYTES = 1 << 16
-_FAST_START_BYTES = 1024
-"""Of a block, so much is read apart: it holds the HTTP head, so that the body behind it is copied once only."""
+_FAST_PIECE_BYTES = 1 << 17
 _ARC_START = re.compile(rb"filedesc:|[a-z]{2,10}:[^\r\n ]+ [0-9.]+ \d{14} ")
 
 
@@ -227,19 +225,18 @@ def _read_fast_record(reader: Any, first_byte: bytes, frame: int, limit: int) ->
     if length is None or length < len(block) or end[1] - end[0] != 4:
         return None
     kept = min(length, limit)
-    if len(block) < kept:
-        block += reader.read(min(kept, _FAST_START_BYTES) - len(block))
-    passed = len(block)
-    rest: list[bytes] = []
+    pieces: list[bytes] = [block[:limit]]
+    passed = min(len(block), limit)
     while passed < kept and (piece := reader.read(min(kept - passed, _FAST_PIECE_BYTES))):
-        rest.append(piece)
+        pieces.append(piece)
         passed += len(piece)
     if passed < kept:
         return None
+    passed = max(passed, len(block))
     while passed < length and reader.frame_start_position() == frame:
         passed += len(skipped := reader.read(min(length - passed, _SEARCH_BLOCK)))
         if not skipped:
             return None
     if reader.read(4) != b"\r\n\r\n" or reader.frame_start_position() != frame:
         return None
-    return Record(frame, headers, block[:limit], length, rest)
+    return Record(frame, headers, pieces, length)

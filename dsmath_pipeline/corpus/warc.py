@@ -33,6 +33,7 @@ _HTML_START = re.compile(
 )
 _ENVELOPE_BYTES = 1 << 20
 """Room for the HTTP head and the chunk sizes of a body as long as the limit."""
+_USUAL_HEAD_BYTES = 4096
 _MAX_REASON_CHARS = 200
 
 
@@ -79,12 +80,10 @@ def read_pages(path: Folder, settings: ExtractSettings, report: ReadReport) -> I
     with path.open("rb") as file:
         for found in read_records(file, size, settings.max_html_bytes + _ENVELOPE_BYTES):
             lost = found if isinstance(found, Gap) else found.cut
-            if lost and (isinstance(found, Gap) or not _has_whole_body(found)):
+            page = _page_of(found, path.name, settings.max_html_bytes) if isinstance(found, Record) else "lost"
+            if lost and (isinstance(page, str) or not (lost.end >= size or _has_whole_body(found))):
                 report.lose(lost.start, min(lost.end, size), lost.reason[:_MAX_REASON_CHARS])
-                continue
-            assert isinstance(found, Record)
-            page = _page_of(found, path.name, settings.max_html_bytes)
-            if isinstance(page, Page):
+            elif isinstance(page, Page):
                 report.num_records += 1
                 report.num_pages += 1
                 yield page
@@ -92,13 +91,13 @@ def read_pages(path: Folder, settings: ExtractSettings, report: ReadReport) -> I
                 report.skip(page)
 
 
-def _has_whole_body(record: Record) -> bool:
+def _has_whole_body(record: Record | Gap) -> bool:
     """Has a record that was cut short nevertheless all the body that its HTTP head announces?
 
     Programs that rewrite line ends in heads make such records, and files whose last bytes are missing end in one.
     """
-    response = _response_of(record)
-    if response is None:
+    response = _response_of(record) if isinstance(record, Record) else None
+    if not isinstance(record, Record) or response is None:
         return False
     _, http, body_start = response
     announced = http.get("content-length", "")
@@ -112,8 +111,9 @@ def _names_html(media_type: str) -> bool:
 
 def _response_of(record: Record) -> tuple[int, dict[str, str], int] | None:
     """Status, header fields and where the body begins in the block; the head is looked for in the block's start."""
-    response = parse_response(record.start)
-    if response and response[2] == len(record.start) and record.rest:
+    start = record.beginning(_USUAL_HEAD_BYTES)
+    response = parse_response(start)
+    if response and response[2] == len(start) < record.size:
         return parse_response(record.block_from(0))
     return response
 

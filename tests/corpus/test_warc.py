@@ -116,13 +116,18 @@ def test_damage_in_several_records_of_a_file_loses_only_those(tmp_path: Path) ->
     assert [lost.start for lost in report.lost] == [offsets[1], offsets[3]]
 
 
-def test_a_file_cut_in_a_record_keeps_what_came_before(tmp_path: Path) -> None:
+def test_a_file_cut_in_a_page_keeps_what_there_is_of_it(tmp_path: Path) -> None:
     path = write_warc(tmp_path / "a.warc.gz", [{"body": b"<p>" + os.urandom(2000).hex().encode()} for _ in range(3)])
-    offsets = [page.offset for page in read(path)[0]]
-    path.write_bytes(path.read_bytes()[: offsets[2] + 700])
+    data, whole = path.read_bytes(), read(path)[0]
+    path.write_bytes(data[: whole[2].offset + 700])
+    pages, report = read(path)
+    assert [page.html for page in pages[:2]] == [page.html for page in whole[:2]]
+    assert len(pages) == 3 and 100 < len(pages[2].html) < 4000 and whole[2].html.startswith(pages[2].html)
+    assert report.lost == []
+    path.write_bytes(data[: whole[2].offset + 30])
     pages, report = read(path)
     assert len(pages) == 2
-    assert [(lost.start, lost.end) for lost in report.lost] == [(offsets[2], offsets[2] + 700)]
+    assert [(lost.start, lost.end) for lost in report.lost] == [(whole[2].offset, whole[2].offset + 30)]
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
