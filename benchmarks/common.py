@@ -36,7 +36,7 @@ class MissingPackage(RuntimeError):
 
 @dataclass(frozen=True)
 class Contender:
-    """One thing to measure: `call` is a function of contenders.py, `arguments` are its keyword arguments."""
+    """One thing to measure: `call` is a function of contenders.py, or "module:function"; `arguments` go to it."""
 
     name: str
     call: str

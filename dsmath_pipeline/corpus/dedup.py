@@ -15,15 +15,16 @@ read twice, shard by shard, and never shuffled.
 
 import functools
 import hashlib
+import itertools
 import json
-import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .. import storage
 from ..compute import map_shards
@@ -31,67 +32,19 @@ from ..progress import SILENT, Progress
 from ..recipe.schema import DedupSettings
 from ..records import DOCUMENT_SCHEMA
 from ..storage import Folder, Manifest
-from ..text import TEXT_VERSION, text_hash
+from . import minhash_kernel as kernel
+from .minhash import Texts, utf8_buffers
+from .urls import URL_VERSION, normalise_url
 
-DEDUP_VERSION = f"1/text {TEXT_VERSION}"
-"""Version of the rules below. 1 (2026-11): first version."""
+DEDUP_VERSION = f"2/url {URL_VERSION}"
+"""Version of the rules below.
+
+1 (2026-11): first version. 2 (2026-11): texts are compared as bytes, without Unicode normalisation.
+"""
 
 TOO_SHORT, DUPLICATE_URL, DUPLICATE_TEXT = "too_short", "duplicate_url", "duplicate_text"
 DROP_REASONS = (TOO_SHORT, DUPLICATE_URL, DUPLICATE_TEXT)
 EXCERPT_CHARS = 400
-
-_TRACKING = frozenset([
-    "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "fbclid", "msclkid", "yclid", "twclid", "ttclid", "igshid",
-    "mc_cid", "mc_eid", "mkt_tok", "vero_id", "oly_enc_id", "oly_anon_id", "_ga", "_gl", "_hsenc", "_hsmi", "__s",
-    "s_cid", "spm", "wt_mc", "icid",
-])  # fmt: skip
-_SESSION = frozenset(["phpsessid", "jsessionid", "sessionid", "session_id", "aspsessionid", "cfid", "cftoken"])
-_MAYBE_SESSION = frozenset(["sid", "s", "zenid", "oscsid"])
-_SESSION_VALUE = re.compile(r"[0-9a-fA-F]{16,}")
-_PATH_SESSION = re.compile(r";jsessionid=[^/?#]*|/\([A-Za-z]\([0-9a-zA-Z]{20,}\)\)", re.IGNORECASE)
-_ESCAPE = re.compile(r"%[0-9a-fA-F]{2}")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-def normalise_url(url: str) -> str:
-    """The same string for addresses that serve the same page; only for comparison, it has no scheme.
-
-    Left out: scheme, `www.`, default port, user name, fragment (but not `#!`, which selects content), session ids,
-    tracking parameters (utm_*, gclid, fbclid, ...), a trailing slash. Host in lower case, percent escapes in upper
-    case, characters beyond ASCII escaped, parameters sorted. Path and parameter values keep their case. A string that
-    is no URL comes back stripped.
-
-    >>> normalise_url("HTTP://www.Example.org:80/a/?utm_source=x&b=2&a=1#top")
-    'example.org/a?a=1&b=2'
-    """
-    try:
-        parts = urlsplit(url.strip())
-        host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:
-        return url.strip()
-    if not host:
-        return url.strip()
-    if port is not None and port != _DEFAULT_PORTS.get(parts.scheme.lower()):
-        host = f"{host}:{port}"
-    path = quote(_PATH_SESSION.sub("", parts.path), safe="%/:=&~+!$,;'@()*[]|").rstrip("/")
-    path = _ESCAPE.sub(lambda escape: escape.group().upper(), path)
-    query = _kept_query(parts.query)
-    fragment = f"#{parts.fragment}" if parts.fragment.startswith("!") else ""
-    return host.removeprefix("www.") + path + (f"?{query}" if query else "") + fragment
-
-
-def _kept_query(query: str) -> str:
-    if not query:
-        return ""
-    kept = []
-    for name, value in parse_qsl(query, keep_blank_values=True):
-        lower = name.lower()
-        if lower.startswith(("utm_", "aspsessionid")) or lower in _TRACKING or lower in _SESSION:
-            continue
-        if lower in _MAYBE_SESSION and _SESSION_VALUE.fullmatch(value):
-            continue
-        kept.append((name, value))
-    return urlencode(sorted(kept))
 
 
 def deduplicate(
@@ -170,19 +123,37 @@ def _write_keys(shard: str, *, documents: Folder, out: Folder, key: str) -> None
     if storage.finished_shard(out, shard, key):
         return
     table = storage.read_table(documents / f"{shard}.parquet", ["id", "url", "date", "text"])
-    texts, urls = table["text"].to_pylist(), table["url"].to_pylist()
+    num_rows, urls = table.num_rows, table["url"].to_pylist()
     keys = pa.table(
         {
-            "shard": pa.array([shard] * len(texts), pa.string()),
-            "row": pa.array(range(len(texts)), pa.int64()),
+            "shard": pa.array([shard] * num_rows, pa.string()),
+            "row": pa.array(range(num_rows), pa.int64()),
             "id": table["id"],
             "date": pa.array([date or "" for date in table["date"].to_pylist()], pa.string()),
-            "num_chars": pa.array([len(text) for text in texts], pa.int64()),
+            "num_chars": pc.utf8_length(table["text"]).cast(pa.int64()),
             "url_hash": pa.array([_hash(normalise_url(url)) for url in urls], pa.binary(16)),
-            "text_hash": pa.array([bytes.fromhex(text_hash(text)) for text in texts], pa.binary(16)),
+            "text_hash": pa.array(text_keys(table["text"]), pa.binary(16)),
         }
     )
     storage.commit_shard(out, shard, key, keys, {})
+
+
+def text_keys(texts: Texts) -> list[bytes]:
+    """16 bytes for every text, the same for two texts that differ in ASCII case and white space alone.
+
+    BLAKE2b of the UTF-8 bytes with A to Z in lower case and every run of white space and control characters as one
+    space. Composed and decomposed letters, full-width forms and capitals beyond ASCII stay different; near-dedup
+    (`corpus/minhash.py`) takes them for the same.
+    """
+    keys = []
+    for data, bounds in utf8_buffers(texts):
+        plain = np.empty(int(bounds[-1] - bounds[0]), np.uint8)
+        ends = np.empty(len(bounds), np.int64)
+        kernel.write_plain(data, bounds, plain, ends)
+        places, view = ends.tolist(), plain.data
+        for start, end in itertools.pairwise(places):
+            keys.append(hashlib.blake2b(view[start:end], digest_size=16).digest())
+    return keys
 
 
 def _hash(text: str) -> bytes:

@@ -1,8 +1,8 @@
 """Assemble the mathematics corpus: the pages of the last iteration, without near-duplicates and benchmark texts.
 
-Four passes, each shard by shard: select the collected pages and compute their LSH buckets; compare the pages that share
-a bucket and keep the best of each cluster; look for benchmark texts; write. Sections 2.1 (collection, near-dedup,
-decontamination). Memory grows with the number of collected pages (about 200 bytes each), not with their texts.
+Four passes, each shard by shard: select the collected pages and compute their signatures; keep the best pages of each
+cluster of near-duplicates; look for benchmark texts; write. Sections 2.1 (collection, near-dedup, decontamination).
+Memory grows with the number of collected pages (about 700 bytes each), not with their texts.
 
 Writes the artifact `math_corpus`:
 - `part-00000.parquet`, ...: `records.CORPUS_SCHEMA`, in the order of the input shards;
@@ -15,7 +15,7 @@ Writes the artifact `math_corpus`:
 import functools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -32,9 +32,17 @@ from ..storage import ArtifactError, Folder, Manifest
 from ..text import TEXT_VERSION, estimate_tokens
 from .benchmark_texts import benchmarks_key, load_benchmark_texts
 from .card import dataset_card
-from .decontaminate import DECONTAMINATION_VERSION, BenchmarkIndex, Hit, build_index, decontaminate_text, report_items
+from .decontaminate import (
+    DECONTAMINATION_VERSION,
+    BenchmarkIndex,
+    Hit,
+    build_index,
+    decontaminate_column,
+    decontaminate_text,
+    report_items,
+)
 from .dedup import dropped_row, smallest_ids, write_dropped_sample
-from .minhash import MINHASH_VERSION, band_keys, bucket_mates, cluster, gram_set, survivors
+from .minhash import MINHASH_VERSION, clusters_of, kept_pages, signatures
 
 CORPUS_VERSION = f"1/text {TEXT_VERSION}/minhash {MINHASH_VERSION}/decontamination {DECONTAMINATION_VERSION}"
 
@@ -102,9 +110,9 @@ class _Work:
 
 
 def _assemble(work: _Work, progress: Progress) -> None:
-    keys = _select(work, progress)
+    values = _select(work, progress)
     names = _page_names(work)
-    duplicates = _near_duplicates(work, keys)
+    duplicates = _near_duplicates(work, values)
     found = _find_contamination(work, len(names), duplicates, progress)
     tally = _write_parts(work, names, duplicates, found)
     _write_reports(work, names, duplicates, found, tally)
@@ -116,20 +124,20 @@ def _assemble(work: _Work, progress: Progress) -> None:
 
 
 def _select(work: _Work, progress: Progress) -> np.ndarray:
-    """Write `_selected/<shard>.parquet` (corpus columns) and return the LSH buckets of all pages, in shard order."""
+    """Write `_selected/<shard>.parquet` (corpus columns) and return the signatures of all pages, in shard order."""
     wanted = _collected_pages(work.collected)
     storage.write_table(work.selected / "pages" / "wanted.parquet", wanted)
     select = functools.partial(
         _select_shard, documents=work.documents, out=work.selected, key=work.artifact.key, settings=work.dedup
     )
-    keys = map_shards(select, work.shards, workers=work.workers, what="collected pages", progress=progress)
-    total = sum(len(part) for part in keys)
+    values = map_shards(select, work.shards, workers=work.workers, what="collected pages", progress=progress)
+    total = sum(len(part) for part in values)
     if total != wanted.num_rows:
         raise ArtifactError(
             f"{wanted.num_rows - total} of {wanted.num_rows} collected pages are not in {work.documents}: "
             "the scores were made from other documents; run the iterations again"
         )
-    return np.concatenate(keys) if keys else np.empty((0, work.dedup.num_bands), np.uint64)
+    return np.concatenate(values) if values else np.empty((0, work.dedup.num_bands * work.dedup.num_rows), np.uint32)
 
 
 def _collected_pages(collected: Sequence[Folder]) -> pa.Table:
@@ -154,37 +162,26 @@ def _select_shard(shard: str, *, documents: Folder, out: Folder, key: str, setti
         for name in ("score", "collection_iteration"):
             table = table.append_column(name, wanted[name].take(at))
         storage.commit_shard(out, shard, key, table.select(CORPUS_SCHEMA.names).cast(CORPUS_SCHEMA), {})
-    return band_keys(_texts(out, shard), settings)
-
-
-def _texts(selected: Folder, shard: str) -> Iterator[str]:
-    for value in storage.read_table(selected / f"{shard}.parquet", ["text"])["text"]:
-        yield value.as_py()
+    return signatures(storage.read_table(out / f"{shard}.parquet", ["text"])["text"], settings)
 
 
 # 2. near-duplicates ------------------------------------------------------------------------------------------------
 
 
-def _near_duplicates(work: _Work, keys: np.ndarray) -> dict[int, tuple[int, int]]:
-    """Page number -> (cluster, page that is kept) of every page that is dropped."""
-    mates = bucket_mates(keys)
-    grams: dict[int, np.ndarray] = {}
+def _near_duplicates(work: _Work, values: np.ndarray) -> dict[int, tuple[int, int]]:
+    """Page number -> (cluster, page that is kept) of every page that is dropped; `values` are all pages' signatures."""
     scores: list[float] = []
     lengths: list[int] = []
     ids: list[str] = []
     for shard in work.shards:
         table = storage.read_table(work.selected / f"{shard}.parquet", ["id", "score", "text"])
-        for text in table["text"]:
-            value = text.as_py()
-            if mates[len(lengths)]:
-                grams[len(lengths)] = gram_set(value, work.dedup.ngram_words)
-            lengths.append(len(value))
+        lengths += pc.utf8_length(table["text"]).to_pylist()
         scores += table["score"].to_pylist()
         ids += table["id"].to_pylist()
-    clusters = cluster(keys, grams.__getitem__, work.dedup)
-    best = survivors(clusters, scores, lengths, ids)
+    clusters = clusters_of(values, work.dedup)
+    kept = kept_pages(clusters, values, scores, lengths, ids, work.dedup).tolist()
     numbers = clusters.tolist()
-    return {page: (number, best[number]) for page, number in enumerate(numbers) if best[number] != page}
+    return {page: (numbers[page], other) for page, other in enumerate(kept) if other != page}
 
 
 # 3. benchmark texts ------------------------------------------------------------------------------------------------
@@ -239,13 +236,8 @@ def _search_shard(
     shard: str, *, selected: Folder, benchmarks: Folder, key: str, settings_json: str
 ) -> tuple[int, dict[int, list[Hit]]]:
     index, _ = _index(benchmarks, key, settings_json)
-    hits = {}
-    row = -1
-    for row, text in enumerate(_texts(selected, shard)):
-        _, some = decontaminate_text(text, index)
-        if some:
-            hits[row] = some
-    return row + 1, hits
+    texts = storage.read_table(selected / f"{shard}.parquet", ["text"])["text"]
+    return len(texts), {row: hits for row, _, hits in decontaminate_column(texts, index)}
 
 
 # 4. write ----------------------------------------------------------------------------------------------------------
@@ -392,7 +384,8 @@ def remaining_contamination(
     phrases = {(phrase["item"], phrase["text"]) for phrase in report["ignored_phrases"]}
     ignored = {number for number, text in enumerate(index.texts) if (text.item, text.text) in phrases}
     found = []
-    for row in storage.read_table(corpus, ["url", "text"]).to_pylist():
-        for hit in decontaminate_text(row["text"], index, ignored)[1]:
-            found.append({"url": row["url"], "item": hit.item, "matched": hit.matched})
+    table = storage.read_table(corpus, ["url", "text"])
+    for row, _, hits in decontaminate_column(table["text"], index, ignored):
+        url = table["url"][row].as_py()
+        found += [{"url": url, "item": hit.item, "matched": hit.matched} for hit in hits]
     return found

@@ -52,7 +52,11 @@ class DedupSettings(Section):
     num_bands: int = setting(14, "LSH bands", OURS + "FineWeb's choice; about 0.72 Jaccard with 8 rows", ge=1)
     num_rows: int = setting(8, "hashes in a band", OURS + "FineWeb's choice", ge=1)
     min_jaccard: float = setting(
-        0.7, "candidate pairs below this exact Jaccard are not merged, 0-1", OURS + "the LSH curve's middle", gt=0, le=1
+        0.7,
+        "pairs whose signatures estimate a lower Jaccard are not merged, 0-1",
+        OURS + "the LSH curve's middle",
+        gt=0,
+        le=1,
     )
     max_bucket_pairs: int = setting(
         256, "earlier members of an LSH bucket a page is compared with", OURS + "bounds boilerplate buckets", ge=1
@@ -151,6 +155,18 @@ class DecontaminationSettings(Section):
     min_short_words: int = setting(3, "benchmark texts from this length are matched whole", "section 2.1", ge=1)
     min_distinct_words: int = setting(
         4, "grams with fewer distinct non-numeric words are ignored", OURS + "matrix rows and tables are boilerplate"
+    )
+    min_telling_words: int = setting(
+        1,
+        "gram runs with fewer words or numbers beyond the everyday words of problems are ignored",
+        OURS + "'let a b c be real numbers such that' is boilerplate",
+        ge=0,
+    )
+    max_gram_items: int = setting(
+        20,
+        "gram runs found in more benchmark items than this are ignored",
+        OURS + "templates name no single item",
+        ge=1,
     )
     max_short_hits: int = setting(
         50,

@@ -1,14 +1,16 @@
-"""URL normalisation and the stage `unique_documents`."""
+"""Keys of texts and the stage `unique_documents`."""
 
+import hashlib
 import json
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from dsmath_pipeline import storage
-from dsmath_pipeline.corpus.dedup import deduplicate, normalise_url
+from dsmath_pipeline.corpus.dedup import deduplicate, text_keys
 from dsmath_pipeline.recipe.schema import DedupSettings
 from dsmath_pipeline.records import DOCUMENT_SCHEMA
 
@@ -33,48 +35,29 @@ def kept_ids(out):
     return storage.read_table(out, ["id"])["id"].to_pylist()
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://example.org/a?b=1",
-        "http://WWW.Example.org:80/a/?b=1",
-        "https://example.org:443/a?b=1#part",
-        "https://example.org/a?utm_source=x&b=1&utm_Medium=y&gclid=3&fbclid=4",
-        "https://user@example.org/a;jsessionid=0123ABC?b=1&PHPSESSID=abc",
-        "https://example.org/a/?b=1&sid=0123456789abcdef0123456789abcdef",
-    ],
-)
-def test_addresses_of_the_same_page_are_one(url):
-    assert normalise_url(url) == "example.org/a?b=1"
+SPACES = " \t\n\r\u00a0\u2003\u3000\u200b\ufeff\x00\x1f\x7f\x85"
 
 
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [
-        ("https://example.org/a", "https://example.org/A"),
-        ("https://example.org/?id=1", "https://example.org/?id=2"),
-        ("https://example.org/?sid=17", "https://example.org/?sid=18"),  # a story number, not a session
-        ("https://example.org/#!a", "https://example.org/#!b"),
-        ("https://en.example.org/", "https://de.example.org/"),
-        ("https://example.org:8080/", "https://example.org/"),
-    ],
-)
-def test_addresses_of_different_pages_stay_different(left, right):
-    assert normalise_url(left) != normalise_url(right)
+def plain_key(text):
+    """The rule of `text_keys`, one character at a time."""
+    lowered = "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in text)
+    spaced = "".join(" " if c.isspace() or ord(c) < 32 or c in SPACES or "\x7f" <= c <= "\xa0" else c for c in lowered)
+    joined = " ".join(word for word in spaced.split(" ") if word)
+    return hashlib.blake2b(joined.encode(), digest_size=16).digest()
 
 
-def test_a_broken_address_is_kept_as_it_is():
-    assert normalise_url(" http://[::1/x ") == "http://[::1/x"
+@hypothesis_settings(max_examples=300, deadline=None)
+@given(st.lists(st.text(max_size=30) | st.text(alphabet="aZÄ数😀-" + SPACES, max_size=30), max_size=5))
+def test_text_keys_are_those_of_plain_python(texts):
+    assert text_keys(texts) == [plain_key(text) for text in texts]
+    array = pa.array(["before", *texts], pa.large_string())
+    assert text_keys(array[1:]) == text_keys(texts)
 
 
-@given(st.text(alphabet="aB/?&=#%;1é数.!+ ", max_size=40), st.sampled_from(["http://", "https://www."]))
-def test_normalising_a_normal_address_again_changes_nothing(rest, prefix):
-    once = normalise_url(f"{prefix}example.org/{rest}")
-    assert normalise_url(f"https://{once}") == once
-
-
-def test_an_escaped_and_a_plain_chinese_path_are_one_address():
-    assert normalise_url("https://e.org/数") == normalise_url("https://e.org/%e6%95%b0/") == "e.org/%E6%95%B0"
+def test_texts_that_differ_in_a_sign_have_different_keys_and_those_that_differ_in_case_or_spacing_do_not():
+    keys = text_keys(["x + 1", "x - 1", " X\n+\u00a0 1\t", "x+1", "数 学", "数学", "数\u3000学"])
+    assert keys[0] == keys[2] and keys[4] == keys[6]
+    assert len(set(keys)) == 5
 
 
 def test_of_each_address_the_newest_page_stays_and_ties_go_to_the_smallest_id(tmp_path):

@@ -1,0 +1,126 @@
+"""The rule of decontamination in plain Python, gram by gram: the oracle of the compiled one.
+
+Only the word lists and name tables are shared with the product; normalising, splitting, guards, search and the
+dropping of lines are written again here.
+"""
+
+import re
+import unicodedata
+from collections import defaultdict
+
+from dsmath_pipeline.corpus import boilerplate
+from dsmath_pipeline.corpus import grams as tables
+from dsmath_pipeline.text import CJK
+
+_INVISIBLE = re.compile(f"[{tables.INVISIBLE}]")
+_TOKEN = re.compile(
+    r"(?P<line_break>\\\\)"
+    r"|\\(?P<block>begin|end)(?![a-z])(?:\{[a-z*]*\})?"
+    rf"|\\(?P<fraction>{'|'.join(sorted(tables.COMMANDS_WITH_DIGITS))})(?![a-z])"
+    r"(?:[ \t]*(?P<one>[0-9]))?(?P<two>[0-9])?"
+    r"|\\(?P<command>[a-z]+)"
+    r"|(?P<thousands>[0-9]{1,3}(?:(?:\{,\}|,\\!|,)[0-9]{3})+(?![0-9]))"
+    r"|(?P<number>[0-9]+)"
+    rf"|</?(?P<tag>{'|'.join(sorted(tables.TAGS, key=len, reverse=True))}) ?/?>"
+    rf"|&(?:#[0-9]{{1,7}}|(?P<reference>{'|'.join(tables.REFERENCES)}));"
+    rf"|(?P<cjk>[{CJK}])"
+    rf"|(?P<word>(?:(?![{CJK}_0-9])\w)+)"
+)
+
+
+def slow_grams(text):
+    text = _INVISIBLE.sub("", text)
+    spaced, was_script = [], False
+    for character in text:
+        decomposed = unicodedata.decomposition(character)
+        is_script = decomposed.startswith(("<super>", "<sub>", "<fraction>"))
+        spaced.append(" " * (is_script != was_script) + character)
+        was_script = is_script
+    text = unicodedata.normalize("NFKC", "".join(spaced)).lower()
+    for symbol, plain in tables.SYMBOLS.items():
+        text = text.replace(symbol, plain)
+    found = []
+    for match in _TOKEN.finditer(text):
+        kind, value = match.lastgroup, match.group()
+        if match["fraction"]:
+            found.append(tables.RENAMED_COMMANDS[match["fraction"]])
+            found += [digit for digit in (match["one"], match["two"]) if digit]
+        elif kind == "command":
+            if match["command"] not in tables.DROPPED_COMMANDS:
+                found.append(tables.RENAMED_COMMANDS.get(match["command"], match["command"]))
+        elif kind == "thousands":
+            found.append(re.sub("[^0-9]", "", value))
+        elif kind in ("number", "cjk", "word"):
+            found.append(value)
+    return found
+
+
+class SlowRule:
+    """Benchmark texts, and the runs of each that count as evidence."""
+
+    def __init__(self, texts, settings):
+        self.n = n = settings.ngram_words
+        tokens = [slow_grams(text.text) for text in texts]
+        runs = [[tuple(t[i : i + n]) for i in range(len(t) - n + 1)] for t in tokens]
+        telling = [[run for run in some if self._says_enough(run, settings)] for some in runs]
+        items = defaultdict(set)
+        for text, some in zip(texts, telling, strict=True):
+            for run in some:
+                items[run].add(text.item)
+        self.runs = {run for run, found in items.items() if len(found) <= settings.max_gram_items}
+        self.whole = defaultdict(int)  # grams -> how many others may be on the line; -1: any number
+        for text, own, some in zip(texts, tokens, telling, strict=True):
+            if len(own) < settings.min_short_words or any(run in self.runs for run in some):
+                continue
+            num_others = self._others(text.kind, own)
+            if num_others is not None:
+                known = self.whole.get(tuple(own))
+                self.whole[tuple(own)] = num_others if known is None else -1 if -1 in (known, num_others) else known
+        self.lengths = defaultdict(set)  # first grams -> lengths of the whole texts that begin so
+        self.prefix = settings.min_short_words
+        for own in self.whole:
+            self.lengths[own[: self.prefix]].add(len(own))
+
+    @staticmethod
+    def _says_enough(run, settings):
+        distinct = set(run)
+        return (
+            sum(any(c.isalpha() for c in gram) for gram in distinct) >= settings.min_distinct_words
+            and sum(map(boilerplate.is_real, distinct)) >= min(2, settings.min_distinct_words)
+            and sum(map(boilerplate.is_telling, distinct)) >= settings.min_telling_words
+        )
+
+    def _others(self, kind, own):
+        num_real = sum(map(boilerplate.is_real, set(own)))
+        if kind == "option" or len(set(own)) < 3 or num_real < {"question": 1, "answer": 3}[kind]:
+            return None
+        if kind == "question":
+            return -1 if len(own) >= self.n or boilerplate.size(own) >= 2.5 else 2
+        return -1 if boilerplate.size(own) >= 3 else 0
+
+    def dropped(self, text):
+        """Numbers of the lines that go."""
+        lines = [slow_grams(line) for line in text.split("\n")]
+        gone = set()
+        while True:
+            document = [(gram, number) for number, line in enumerate(lines) if number not in gone for gram in line]
+            grams = [gram for gram, _ in document]
+            new = set()
+            for i in range(len(document)):
+                for length in (self.n, *self.lengths.get(tuple(grams[i : i + self.prefix]), ())):
+                    run = tuple(grams[i : i + length])
+                    if len(run) < length:
+                        continue
+                    touched = {number for _, number in document[i : i + length]}
+                    others = sum(len(lines[number]) for number in touched) - length
+                    if (length == self.n and run in self.runs) or (
+                        run in self.whole and (self.whole[run] < 0 or others <= self.whole[run])
+                    ):
+                        new |= touched
+            if not new:
+                return gone
+            gone |= new
+
+    def decontaminate(self, text):
+        gone = self.dropped(text)
+        return "\n".join(line for number, line in enumerate(text.split("\n")) if number not in gone)
