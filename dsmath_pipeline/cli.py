@@ -159,7 +159,7 @@ def corpus(args: argparse.Namespace) -> None:
 
 
 def add_extract(commands) -> None:
-    parser = command(commands, "extract", extract, "WARC or HTML files to text with formulas")
+    parser = command(commands, "extract", extract, "WARC, ARC or HTML files to text with formulas")
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="WARC or HTML files (.gz or not) or folders of them")
     parser.add_argument("--out", required=True, type=folder, metavar="FILE.parquet")
     add_recipe_options(parser, "paper")

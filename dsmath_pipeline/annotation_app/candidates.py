@@ -25,8 +25,24 @@ _FILE_NUMBER = re.compile(r"[-_.]\d*$")
 _COLUMNS = ["url_prefix", "domain", "depth", "num_pages", "num_collected"]
 
 
+class _Counted:
+    """What follows from the numbers of pages and of collected pages."""
+
+    __slots__ = ()
+    num_pages: int
+    num_collected: int
+
+    @property
+    def num_uncollected(self) -> int:
+        return self.num_pages - self.num_collected
+
+    @property
+    def collected_share(self) -> float:
+        return self.num_collected / self.num_pages if self.num_pages else 0.0
+
+
 @dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(_Counted):
     """A mathematical domain in the queue. `hosts` are several when pages are grouped by registered domain."""
 
     name: str
@@ -36,31 +52,15 @@ class Domain:
     expected_gain: float
     """Mathematics pages expected among those that were not collected."""
 
-    @property
-    def num_uncollected(self) -> int:
-        return self.num_pages - self.num_collected
-
-    @property
-    def collected_share(self) -> float:
-        return self.num_collected / self.num_pages if self.num_pages else 0.0
-
 
 @dataclass(frozen=True, slots=True)
-class Prefix:
+class Prefix(_Counted):
     """A URL prefix with its counts; the counts include everything below it."""
 
     url_prefix: str
     depth: int
     num_pages: int
     num_collected: int
-
-    @property
-    def num_uncollected(self) -> int:
-        return self.num_pages - self.num_collected
-
-    @property
-    def collected_share(self) -> float:
-        return self.num_collected / self.num_pages if self.num_pages else 0.0
 
 
 class Candidates:

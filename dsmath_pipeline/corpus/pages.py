@@ -1,4 +1,4 @@
-"""WARC and HTML files to the artifact "documents": one Parquet shard for each input file.
+"""WARC, ARC and HTML files to the artifact "documents": one Parquet shard for each input file.
 
 Schema written: records.DOCUMENT_SCHEMA. A page is extracted once, here; every later stage reads text. Shards are named
 after their file and keyed by its content, the settings and EXTRACT_VERSION, so a killed run goes on file by file and a
@@ -77,7 +77,7 @@ def extract_files(
     progress: Progress = SILENT,
     force: bool = False,
 ) -> Manifest:
-    """Extract the documents of WARC and HTML files (or folders of them) into the artifact folder `out`.
+    """Extract the documents of WARC, ARC and HTML files (or folders of them) into the artifact folder `out`.
 
     Counts in the manifest: num_records = num_pages + sum(skipped) + lost; num_pages = num_rows + sum(dropped). `lost`
     counts byte ranges that could not be read; the first thousand are listed in lost_ranges as file, start, end, reason.
@@ -133,7 +133,7 @@ def extract_to_file(
 
 
 def input_files(inputs: Sequence[str | Path]) -> list[Folder]:
-    """The WARC and HTML files that `inputs` name, folders searched below, in a stable order without repeats.
+    """The WARC, ARC and HTML files that `inputs` name, folders searched below, in a stable order without repeats.
 
     Raises InputError when a path does not exist or holds nothing readable.
     """
@@ -141,7 +141,7 @@ def input_files(inputs: Sequence[str | Path]) -> list[Folder]:
     for given in inputs:
         path = storage.folder(given)
         if not path.exists():
-            raise InputError(f"{path} does not exist: give WARC files, HTML files or folders of them")
+            raise InputError(f"{path} does not exist: give WARC, ARC or HTML files or folders of them")
         if path.is_dir():
             found = [p for p in path.rglob("*") if _kind_by_name(p.name) and p.is_file()]
             if not found:
@@ -151,7 +151,7 @@ def input_files(inputs: Sequence[str | Path]) -> list[Folder]:
             found = [path]
         files |= {str(p): p for p in sorted(found, key=str)}
     if not files:
-        raise InputError("no input: give WARC files, HTML files or folders of them")
+        raise InputError("no input: give WARC, ARC or HTML files or folders of them")
     return list(files.values())
 
 
