@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import dsmath_pipeline.corpus.compiled as compiled_module
 
 
@@ -19,6 +21,7 @@ def run(folder: Path) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_change_in_an_imported_file_compiles_anew(tmp_path: Path) -> None:
     package = tmp_path / "package"
     package.mkdir()

@@ -131,6 +131,7 @@ def test_shards_keep_their_names_and_columns_and_leave_no_working_files(tmp_path
     assert not list((tmp_path / "out" / "_keys").rglob("*.parquet"))
 
 
+@pytest.mark.slow
 def test_two_workers_and_a_second_run_give_the_same_bytes(tmp_path):
     rows = [document(f"{i:032x}", f"https://e.org/{i % 40}", f"text number {i % 33} it is") for i in range(100)]
     docs = write_documents(tmp_path / "documents", {"s1": rows[:50], "s2": rows[50:]})

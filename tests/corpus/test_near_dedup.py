@@ -111,6 +111,7 @@ def test_stored_signatures_are_those_of_the_texts(tmp_path):
     assert np.frombuffer(stored[0], "<u4").tolist() == slow.signature(texts["a"], SETTINGS)
 
 
+@pytest.mark.slow
 def test_two_workers_and_a_second_run_give_the_same_bytes(tmp_path):
     rows = {f"{i:03}": prose(i % 37, 40) for i in range(100)}
     halves = {"s1": dict(list(rows.items())[:50]), "s2": dict(list(rows.items())[50:]), "s3": {}}

@@ -76,6 +76,7 @@ def test_rows_follow_the_document_schema(crawl: Path, tmp_path: Path) -> None:
     assert rows["file:e.html.gz"]["domain"] == "file:"
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_file_by_file(crawl: Path, tmp_path: Path) -> None:
     clean = extract_files([crawl], tmp_path / "out", SETTINGS, workers=1)
     # What a run leaves that was killed in its second file: no manifest, the first file's shard, half of the second's.
@@ -93,6 +94,7 @@ def test_a_killed_run_goes_on_file_by_file(crawl: Path, tmp_path: Path) -> None:
     assert storage.read_table(tmp_path / "out").num_rows == clean.num_rows
 
 
+@pytest.mark.slow
 def test_a_finished_artifact_is_not_made_again_unless_something_changed(crawl: Path, tmp_path: Path) -> None:
     first = extract_files([crawl], tmp_path / "out", SETTINGS, workers=1)
     assert extract_files([crawl], tmp_path / "out", SETTINGS, workers=1) == first

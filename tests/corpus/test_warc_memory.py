@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -46,35 +46,35 @@ def repeated(part: bytes, times: int) -> Iterable[bytes]:
     return (part for _ in range(times))
 
 
-def bombs() -> dict[str, bytes]:
-    length = b"Content-Length: %d\r\n\r\n"
-    body = packed([b"<p>", *repeated(BLOCK, 400)])
-    twice = packed([body])
-    inner = {b"gzip": body, b"gzip, gzip": twice}
-    found = {
-        "body in gzip": packed(
-            [HEAD, length % (300 * MIB + len(HTTP) + 2), HTTP, b"\r\n", *repeated(BLOCK, 300), b"\r\n\r\n"]
-        ),
-        "record head line": packed([HEAD, b"X: ", *repeated(BLOCK, 300)]),
-        "record head lines": packed([HEAD, *repeated(b"X-%d: y\r\n" % 7 * 100_000, 300)]),
-        "http head line": packed([HEAD, length % (300 * MIB), HTTP, b"X: ", *repeated(BLOCK, 300)]),
-        "http head lines": packed([HEAD, length % (300 * MIB), HTTP, *repeated(b"X-7: y\r\n" * 100_000, 300)]),
-        "line ends": packed(repeated(b"\r\n" * (MIB // 2), 300)),
-        "not a record": packed(repeated(BLOCK, 300)),
-        "claimed length": packed([HEAD, length % (1 << 31), HTTP, b"\r\n<p>short"]),
-        "arc length": packed([b"http://x/ 192.0.2.1 20050607080910 text/html 2147483648\n", HTTP, b"\r\n<p>short"]),
-        "many empty members": packed([]) * 50_000,
-        "chunk size": packed([response(1, b"7fffffff\r\n<p>" + b"x" * 100, http=b"Transfer-Encoding: chunked\r\n")]),
-        "one-byte chunks": packed([response(1, b"1\r\na\r\n" * MIB, http=b"Transfer-Encoding: chunked\r\n")]),
-        "tiny body members": packed([response(1, packed([]) * 100_000, http=b"Content-Encoding: gzip\r\n")]),
-    }
-    for name, content in inner.items():
-        http = b"Content-Type: text/html\r\nContent-Encoding: " + name + b"\r\n"
-        found["content encoding " + name.decode()] = packed([response(1, content, http=http)])
-    return found
+def encoded(name: bytes, content: bytes) -> bytes:
+    http = b"Content-Type: text/html\r\nContent-Encoding: " + name + b"\r\n"
+    return packed([response(1, content, http=http)])
 
 
-BOMBS = bombs()
+def html_body() -> bytes:
+    return packed([b"<p>", *repeated(BLOCK, 400)])
+
+
+LENGTH = b"Content-Length: %d\r\n\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+IN_GZIP = LENGTH % (300 * MIB + len(HTTP) + 2)
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "body in gzip": lambda: packed([HEAD, IN_GZIP, HTTP, b"\r\n", *repeated(BLOCK, 300), b"\r\n\r\n"]),
+    "record head line": lambda: packed([HEAD, b"X: ", *repeated(BLOCK, 300)]),
+    "record head lines": lambda: packed([HEAD, *repeated(b"X-%d: y\r\n" % 7 * 100_000, 300)]),
+    "http head line": lambda: packed([HEAD, LENGTH % (300 * MIB), HTTP, b"X: ", *repeated(BLOCK, 300)]),
+    "http head lines": lambda: packed([HEAD, LENGTH % (300 * MIB), HTTP, *repeated(b"X-7: y\r\n" * 100_000, 300)]),
+    "line ends": lambda: packed(repeated(b"\r\n" * (MIB // 2), 300)),
+    "not a record": lambda: packed(repeated(BLOCK, 300)),
+    "claimed length": lambda: packed([HEAD, LENGTH % (1 << 31), HTTP, b"\r\n<p>short"]),
+    "arc length": lambda: packed([b"http://x/ 192.0.2.1 20050607080910 text/html 2147483648\n", HTTP, b"\r\n<p>short"]),
+    "many empty members": lambda: packed([]) * 50_000,
+    "chunk size": lambda: packed([response(1, b"7fffffff\r\n<p>" + b"x" * 100, http=CHUNKED)]),
+    "one-byte chunks": lambda: packed([response(1, b"1\r\na\r\n" * MIB, http=CHUNKED)]),
+    "tiny body members": lambda: packed([response(1, packed([]) * 100_000, http=b"Content-Encoding: gzip\r\n")]),
+    "content encoding gzip": lambda: encoded(b"gzip", html_body()),
+    "content encoding gzip, gzip": lambda: encoded(b"gzip, gzip", packed([html_body()])),
+}
 
 
 def read_in_child(path: Path | str) -> tuple[int, str]:
@@ -94,7 +94,7 @@ def test_the_measure_sees_memory() -> None:
 @pytest.mark.parametrize("name", list(BOMBS))
 def test_peak_memory_is_bounded_and_the_next_record_is_read(name: str, tmp_path: Path) -> None:
     path = tmp_path / "bomb.warc.gz"
-    path.write_bytes(BOMBS[name] + packed([GOOD]))
+    path.write_bytes(BOMBS[name]() + packed([GOOD]))
     growth, found = read_in_child(path)
     assert growth < MAX_GROWTH_MIB, found
     assert "'7'" in found
