@@ -13,7 +13,7 @@ install: .venv/installed            ## create .venv with the pinned environment
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	$(BIN)/python -c "from dsmath_pipeline.corpus.extract import warm_up; warm_up()"
+	$(BIN)/python -c "from dsmath_pipeline.corpus import extract, scoring; extract.warm_up(); scoring.warm_up()"
 	touch $@
 
 demo: .venv/installed               ## the whole pipeline on the generated mini web (resumes where it was)

@@ -44,20 +44,33 @@ def document_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
     return [
         stage_asset(
             recipe, "documents", group="documents", kinds={"warc", "parquet"}, deps=["mini_web"],
-            sections=("extract",), schema=records.DOCUMENT_SCHEMA, show=show.languages,
+            sections=("extract", "opt_out"), schema=records.DOCUMENT_SCHEMA, show=show.languages,
             description="Text of every HTML page of the crawl, formulas kept as LaTeX, one Parquet shard per WARC "
             "file. Extracted once; iterations only score it.",
         ),
         stage_asset(
             recipe, "unique_documents", group="documents", kinds={"parquet"}, deps=["documents"],
-            sections=("dedup",), schema=records.DOCUMENT_SCHEMA, show=show.lengths,
-            description="Documents without repeated URLs, exact duplicates and texts too short to judge.",
+            sections=("dedup", "opt_out"), schema=records.DOCUMENT_SCHEMA, show=show.lengths,
+            description="Documents without repeated URLs, exact duplicates, texts too short to judge, and pages that "
+            "the opt-out list (DSMATH_OPTOUT) covers.",
+        ),
+        stage_asset(
+            recipe, "near_duplicates", group="documents", kinds={"parquet"}, deps=["unique_documents"],
+            sections=("dedup",), show=show.counts,
+            description="Cluster and signature of every document: near-duplicates within this crawl and of what "
+            "earlier runs (DSMATH_EARLIER) kept. The next crawl is compared with these signatures.",
+        ),
+        stage_asset(
+            recipe, "held_out", group="documents", kinds={"parquet"}, deps=["seed", "unique_documents"],
+            sections=("seeds",), show=show.held_out_texts,
+            description="Texts of seed and crawl, and those that people judged (DSMATH_HELD_OUT), that no iteration "
+            "trains on: every classifier is measured on the same ones.",
         ),
     ]  # fmt: skip
 
 
 def build_iteration(recipe: Recipe, k: int) -> list[dg.AssetsDefinition]:
-    """The six assets of iteration `k`. Its seed set takes the labels and the collected pages of the one before."""
+    """The seven assets of iteration `k`. Its seed set takes the labels and the collected pages of the one before."""
     name, before = f"iteration_{k}", f"iteration_{k - 1}"
     earlier = [f"{before}/collected", f"{before}/annotations"] if k > 1 else []
 
@@ -66,15 +79,17 @@ def build_iteration(recipe: Recipe, k: int) -> list[dg.AssetsDefinition]:
 
     return [
         asset(
-            "seed_set", kinds={"parquet"}, deps=["seed", "unique_documents", *earlier], sections=("seeds",),
-            show=show.counts,
+            "seed_set", kinds={"parquet"}, deps=["seed", "unique_documents", "held_out", *earlier],
+            sections=("seeds",), show=show.counts,
             description=f"Training set of classifier {k}: the seed"
             + (f", pages under the prefixes marked after iteration {k - 1}," if k > 1 else "")
             + " and random pages of the crawl.",
         ),
         asset(
-            "classifier", kinds={"fasttext"}, deps=[f"{name}/seed_set"], sections=("classifier",), show=show.counts,
-            description="fastText classifier with the paper's settings, and its table for exact fast scoring.",
+            "classifier", kinds={"fasttext"}, deps=[f"{name}/seed_set", "held_out"], sections=("classifier",),
+            show=show.held_out_figures,
+            description="fastText classifier with the paper's settings, its table for exact fast scoring, and its "
+            "precision and recall on the held-out set by language.",
         ),
         asset(
             "scores", kinds={"parquet"}, deps=[f"{name}/classifier", "unique_documents"],
@@ -97,6 +112,13 @@ def build_iteration(recipe: Recipe, k: int) -> list[dg.AssetsDefinition]:
             description="URL prefixes of mathematical domains labelled math or not: by people (DSMATH_ANNOTATIONS) or "
             "by the rule that signs its labels auto.",
         ),
+        asset(
+            "contamination", kinds={"parquet"},
+            deps=[f"{name}/collected", "unique_documents", "mini_web", *(["seed"] if k == 1 else [])],
+            sections=("decontamination",), show=show.contaminated_texts,
+            description="Benchmark texts in the pages that this iteration collected"
+            + (", and in the seed" if k == 1 else "") + ": a report, they are cut when the corpus is assembled.",
+        ),
     ]  # fmt: skip
 
 
@@ -106,7 +128,8 @@ def final_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
     return [
         stage_asset(
             recipe, "math_corpus", group="corpus", kinds={"parquet", "duckdb"},
-            deps=["unique_documents", "mini_web", *collected], sections=("dedup", "decontamination"),
+            deps=["unique_documents", "near_duplicates", "mini_web", *collected],
+            sections=("dedup", "decontamination"),
             schema=records.CORPUS_SCHEMA, show=show.domains_of_corpus,
             description="The mathematics corpus: the last iteration's pages, near-duplicates and benchmark texts "
             "removed, with a dataset card.",

@@ -14,6 +14,7 @@ from assets.reporting import report_assets
 from assets.resources import CHECKOUT, pipeline_from_environment
 from assets.rl import rl_assets
 from assets.schedules import schedules
+from assets.sensors import sensors
 from assets.training import training_assets
 
 
@@ -34,6 +35,7 @@ def defs() -> dg.Definitions:
         asset_checks=asset_checks(recipe),
         jobs=jobs(),
         schedules=schedules(),
+        sensors=sensors(recipe),
         resources={"pipeline": pipeline},
         executor=dg.in_process_executor,
     )  # fmt: skip

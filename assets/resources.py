@@ -6,7 +6,11 @@ Everything can be set from the environment:
     DSMATH_PRESET       recipe preset (default: demo)
     DSMATH_SET          overrides, separated by spaces: "seed=1 ranking.token_budget=3000000"
     DSMATH_CRAWL        WARC files or folders, separated by ":"; unset: the generated mini web
-    DSMATH_SEED         seed file; DSMATH_BENCHMARKS  benchmark folder; DSMATH_ANNOTATIONS  label file or "auto"
+    DSMATH_SEED         seed file; DSMATH_BENCHMARKS  benchmark folder
+    DSMATH_HELD_OUT     texts that people judged, measured in every iteration beside the held-out set
+    DSMATH_OPTOUT       opt-out list: domains and addresses that may not be used
+    DSMATH_EARLIER      folders of runs on earlier crawls, separated by ":", oldest first
+    DSMATH_ANNOTATIONS  label file, "auto" or "people"; unset: rounds that people finished, else the rule
 """
 
 import os
@@ -33,7 +37,12 @@ class Pipeline(dg.ConfigurableResource):
     crawl: list[str] = Field(default=[], description="WARC files or folders; empty: the generated mini web")
     seed_file: str = Field(default="", description="seed texts (JSONL: url, text, date)")
     benchmarks: str = Field(default="", description="folder of benchmark JSONL files")
-    annotations: str = Field(default="auto", description="label file (JSONL), or auto for the rule-based annotator")
+    annotations: str = Field(
+        default="", description="label file (JSONL), auto, or people; empty: rounds that people finished, else auto"
+    )
+    held_out: str = Field(default="", description="judged texts (JSONL: url, text, is_math), never trained on")
+    optout: str = Field(default="", description="opt-out list: domains and addresses that may not be used")
+    earlier: list[str] = Field(default=[], description="folders of runs on earlier crawls, oldest first")
     workers: int = Field(default=0, description="worker processes; 0: one per core")
 
     def run(
@@ -49,7 +58,10 @@ class Pipeline(dg.ConfigurableResource):
         return load_recipe(self.preset, self.overrides)
 
     def inputs(self) -> Inputs:
-        return Inputs(tuple(self.crawl), self.seed_file, self.benchmarks, self.annotations)
+        return Inputs(
+            tuple(self.crawl), self.seed_file, self.benchmarks, self.annotations, self.held_out, self.optout,
+            tuple(self.earlier),
+        )  # fmt: skip
 
 
 class ContextProgress:
@@ -110,5 +122,8 @@ def pipeline_from_environment() -> Pipeline:
         crawl=[path for path in env("DSMATH_CRAWL", "").split(os.pathsep) if path],
         seed_file=env("DSMATH_SEED", ""),
         benchmarks=env("DSMATH_BENCHMARKS", ""),
-        annotations=env("DSMATH_ANNOTATIONS", "auto"),
+        annotations=env("DSMATH_ANNOTATIONS", ""),
+        held_out=env("DSMATH_HELD_OUT", ""),
+        optout=env("DSMATH_OPTOUT", ""),
+        earlier=[path for path in env("DSMATH_EARLIER", "").split(":") if path],
     )

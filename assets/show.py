@@ -47,6 +47,33 @@ def lengths(run: Run, path: Folder, manifest: Manifest) -> Shown:
     return {"picture": _histogram([min(n, 3000) for n in tokens])}
 
 
+def contaminated_texts(run: Run, path: Folder, manifest: Manifest) -> Shown:
+    """How many of the collected pages and of the seed texts hold a benchmark text."""
+    parts = {part: figures for part in ("collected", "seed") if (figures := manifest.counts.get(part))}
+    return {
+        "table": [
+            {"texts": part, **{name: str(value) for name, value in figures.items()}} for part, figures in parts.items()
+        ]
+    }
+
+
+def held_out_texts(run: Run, path: Folder, manifest: Manifest) -> Shown:
+    """How many texts are held out, by origin and language."""
+    table = storage.read_table(path, ["origin", "language"]).group_by(["origin", "language"])
+    return {"table": table.aggregate([([], "count_all")]).sort_by([("origin", "descending")]).to_pylist()}
+
+
+def held_out_figures(run: Run, path: Folder, manifest: Manifest) -> Shown:
+    """Average precision on the held-out set up to this iteration, and this iteration's figures by language."""
+    from dsmath_pipeline.reporting.figures import svg_line
+
+    number = int(path.parent.name.removeprefix("iteration_"))
+    earlier = [path.parent.parent / f"iteration_{k}" / "classifier" for k in range(1, number)]
+    before = [storage.read_manifest(folder).counts for folder in earlier]
+    curve = [counts.get("held_out_average_precision") for counts in (*before, manifest.counts)]
+    return {"picture": svg_line(curve), "table": manifest.counts["held_out"]}
+
+
 def logits(run: Run, path: Folder, manifest: Manifest) -> Shown:
     """Histogram of the classifier's log-odds."""
     return {"picture": _histogram(storage.read_table(path, ["logit"])["logit"].to_pylist())}

@@ -35,8 +35,9 @@ def our_search(documents: str, texts: str, limit: int = 0) -> Timed:
     """corpus.decontaminate.decontaminate_column: segments found, confirmed and cut."""
     import pyarrow.parquet as pq
 
+    from dsmath_pipeline.corpus.benchmark_index import build_index
     from dsmath_pipeline.corpus.benchmark_texts import BenchmarkText
-    from dsmath_pipeline.corpus.decontaminate import build_index, decontaminate_column, decontaminate_text
+    from dsmath_pipeline.corpus.decontaminate import decontaminate_column, decontaminate_text
     from dsmath_pipeline.recipe.schema import DecontaminationSettings
 
     settings = DecontaminationSettings()

@@ -12,6 +12,8 @@ from typing import Literal
 import pyarrow as pa
 
 from . import records, storage
+from .corpus.removal import num_removed
+from .corpus.removal_requests import removal_rules
 from .stages import MODELS, Run
 from .storage import Folder
 
@@ -29,6 +31,8 @@ class Outcome:
 
 _MAX_UNREAD_SHARE = 0.02
 """Above this share of documents with LaTeX but no formula, a form of markup is missing from the extractor."""
+_MAX_CONTAMINATED_SHARE = 0.02
+"""Above this share of contaminated pages the loop collects copies of benchmarks, or a phrase counts as a leak."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,23 @@ def checks(num_iterations: int) -> list[Check]:
         Check("unique_documents", "urls_are_unique", "No URL occurs twice.", _unique_urls),
         Check("unique_documents", "counts_add_up", "Every document is kept or dropped with a reason.", _drops_add_up),
     ]
+    found.append(
+        Check(
+            "near_duplicates", "counts_add_up", "Every document is kept or stands behind a kept one.", _clusters_add_up
+        )
+    )
     for k in range(1, num_iterations + 1):
         found += _iteration_checks(f"iteration_{k}", is_last=k == num_iterations)
     found += [
         _schema("math_corpus", records.CORPUS_SCHEMA),
         Check("math_corpus", "urls_are_unique", "No URL occurs twice.", _unique_urls),
+        Check(
+            "math_corpus", "no_opted_out_pages", "No page is covered by the opt-out list or a removal request.",
+            _no_opted_out,
+        ),
         Check("math_corpus", "no_contamination_left", "No benchmark text is found in the corpus.", _no_contamination),
         Check("tokenizer", "round_trip", "Corpus texts survive encoding and decoding.", _round_trip),
-    ]
+    ]  # fmt: skip
     found += [
         Check(f"models/{model}", "metrics_are_finite", "Every training metric is a finite number.", _finite_metrics)
         for model in ("base", "sft", "reward", "rl")
@@ -95,6 +108,10 @@ def _iteration_checks(iteration: str, is_last: bool) -> list[Check]:
         Check(f"{iteration}/scores", "every_document_scored", "One score for each document.", _one_score_each),
         Check(f"{iteration}/scores", "scores_spread", "Scores tell documents apart.", _scores_spread),
         Check(f"{iteration}/collected", "within_budget", "The token budget is kept.", _within_budget),
+        Check(
+            f"{iteration}/contamination", "few_contaminated_pages", "Few collected pages and seed texts hold a "
+            "benchmark text.", _few_contaminated, severity="warn",
+        ),
     ]  # fmt: skip
     if is_last:
         found.append(
@@ -126,9 +143,11 @@ def _records_add_up(run: Run, path: Folder) -> Outcome:
     c = manifest.counts
     skipped, dropped = sum(c["skipped"].values()), sum(c["dropped"].values())
     records_ok = c["num_records"] == c["num_pages"] + skipped + c["lost"]
-    pages_ok = c["num_pages"] == manifest.num_rows + dropped
+    removed = num_removed(manifest)
+    pages_ok = c["num_pages"] == manifest.num_rows + dropped + removed
     message = f"{c['num_records']} records = {c['num_pages']} pages + {skipped} skipped + {c['lost']} lost; "
     message += f"{c['num_pages']} pages = {manifest.num_rows} documents + {dropped} dropped"
+    message += f" + {removed} removed" if removed else ""
     return Outcome(records_ok and pages_ok, message, {"lost": c["lost"], "skipped": skipped, "dropped": dropped})
 
 
@@ -143,10 +162,23 @@ def _formulas_are_read(run: Run, path: Folder) -> Outcome:
 
 def _drops_add_up(run: Run, path: Folder) -> Outcome:
     manifest = storage.read_manifest(path)
-    before = storage.read_manifest(run.folder("documents")).num_rows
-    dropped = sum(manifest.counts["dropped"].values())
+    documents = storage.read_manifest(run.folder("documents"))
+    before = documents.num_rows + num_removed(documents, since=manifest.created_seconds)
+    dropped, removed = sum(manifest.counts["dropped"].values()), num_removed(manifest)
     message = f"{before} documents = {manifest.num_rows} kept + {dropped} dropped"
-    return Outcome(before == manifest.num_rows + dropped, message, {"kept": manifest.num_rows, "dropped": dropped})
+    message += f" + {removed} removed" if removed else ""
+    return Outcome(
+        before == manifest.num_rows + dropped + removed, message, {"kept": manifest.num_rows, "dropped": dropped}
+    )
+
+
+def _clusters_add_up(run: Run, path: Folder) -> Outcome:
+    counts = storage.read_manifest(path).counts
+    unique = storage.read_manifest(run.folder("unique_documents"))
+    before = unique.num_rows + num_removed(unique, since=storage.read_manifest(path).created_seconds)
+    dropped = sum(counts["dropped"].values())
+    message = f"{before} documents = {counts['num_kept']} kept + {dropped} near-duplicates"
+    return Outcome(before == counts["num_kept"] + dropped, message, {"dropped": dropped, "known": counts["num_known"]})
 
 
 def _unique_urls(run: Run, path: Folder) -> Outcome:
@@ -196,12 +228,36 @@ def _converged(run: Run, path: Folder) -> Outcome:
     )
 
 
+def _few_contaminated(run: Run, path: Folder) -> Outcome:
+    shares = {}
+    messages = []
+    for part, figures in storage.read_manifest(path).counts.items():
+        if part in ("collected", "seed"):
+            found, of = figures["num_contaminated_texts"], figures["num_texts"]
+            shares[f"{part}_share"] = round(found / max(of, 1), 5)
+            messages.append(f"{part}: {found:,} of {of:,} texts hold one of {figures['num_items']:,} benchmark items")
+    return Outcome(max(shares.values()) <= _MAX_CONTAMINATED_SHARE, "; ".join(messages), {**shares})
+
+
 def _no_contamination(run: Run, path: Folder) -> Outcome:
-    from .corpus.final import remaining_contamination
+    from .corpus.contamination import remaining_contamination
 
     hits = remaining_contamination(path, storage.folder(run.benchmarks), run.recipe.decontamination)
     message = f"{len(hits)} benchmark texts are still found" + (f", such as {hits[0]}" if hits else "")
     return Outcome(not hits, message, {"contaminated": len(hits)})
+
+
+def _no_opted_out(run: Run, path: Folder) -> Outcome:
+    from .corpus.optout import OptOutRules
+    from .corpus.optout_list import read_rules
+
+    given, removals = run.inputs.optout, removal_rules(run.root)
+    listed = read_rules(storage.folder(given), run.recipe.opt_out.agents) if given else OptOutRules()
+    urls = storage.read_table(path, ["url"])["url"].to_pylist()
+    found = [url for url in urls if listed.match(url) or removals.match(url)]
+    message = f"{len(found)} of {len(urls)} pages are covered by {len(listed)} rules and {len(removals)} requests"
+    message += f", such as {found[0]}" if found else ""
+    return Outcome(not found, message, {"opted_out": len(found)})
 
 
 def _round_trip(run: Run, path: Folder) -> Outcome:

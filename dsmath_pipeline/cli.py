@@ -5,6 +5,7 @@ work is kept). Set DSMATH_DEBUG=1 for tracebacks.
 """
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -51,6 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_demo(commands)
     add_corpus(commands)
+    add_dedup(commands)
+    add_volume(commands)
     add_extract(commands)
     add_score(commands)
     add_train(commands)
@@ -58,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_grade(commands)
     add_annotate_command(commands)
     add_checks(commands)
+    add_remove(commands)
     add_doctor(commands)
     return parser
 
@@ -136,7 +140,19 @@ def add_corpus(commands) -> None:
     parser.add_argument("--seed", required=True, metavar="FILE", help="seed texts, JSONL with url, text, date")
     parser.add_argument("--benchmarks", required=True, metavar="DIR", help="benchmark JSONL files, for decontamination")
     parser.add_argument("--out", required=True, type=folder, metavar="DIR", help="where everything is written")
-    parser.add_argument("--annotations", default="auto", metavar="FILE|auto", help="URL-prefix labels (default: auto)")
+    parser.add_argument(
+        "--annotations", default="", metavar="FILE|auto|people",
+        help="URL-prefix labels; people: wait for a finished round (default: finished rounds, else auto)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--held-out", default="", metavar="FILE",
+        help="judged texts, JSONL with url, text, is_math, [language]: measured in every iteration, never trained on",
+    )  # fmt: skip
+    parser.add_argument("--optout", default="", metavar="FILE", help="domains and addresses that may not be used")
+    parser.add_argument(
+        "--earlier", nargs="+", default=[], metavar="DIR",
+        help="folders of runs on earlier crawls, oldest first: near-duplicates of their pages are left out",
+    )  # fmt: skip
     parser.add_argument("--token-budget", type=int, metavar="N", help="tokens to collect, at most")
     add_recipe_options(parser, "small_crawl")
 
@@ -147,12 +163,57 @@ def corpus(args: argparse.Namespace) -> None:
 
     if args.token_budget is not None:
         args.overrides.append(f"ranking.token_budget={args.token_budget}")
-    inputs = Inputs(tuple(args.crawl), args.seed, args.benchmarks, args.annotations)
+    inputs = Inputs(
+        tuple(args.crawl), args.seed, args.benchmarks, args.annotations, args.held_out, args.optout, tuple(args.earlier)
+    )  # fmt: skip
     with Bars() as progress:
         run = Run(args.out, recipe_of(args), inputs, args.workers, progress)
         report = build_corpus(run)
     _print_iterations(run)
     print(f"Corpus: {run.folder('math_corpus')} ({report['math_corpus']['num_documents']:,} documents)")
+
+
+def add_dedup(commands) -> None:
+    parser = command(commands, "dedup", dedup, "URLs, texts and near-duplicates of crawls, oldest first")
+    parser.add_argument(
+        "crawls", nargs="+", type=folder, metavar="CRAWL", help="folders of documents, or files of `dsmath extract`"
+    )
+    parser.add_argument("--out", required=True, type=folder, metavar="DIR", help="where everything is written")
+    parser.add_argument(
+        "--known", nargs="+", default=[], type=folder, metavar="DIR",
+        help="near_duplicates folders of crawls before these, oldest first",
+    )  # fmt: skip
+    add_recipe_options(parser, "paper")
+
+
+def dedup(args: argparse.Namespace) -> None:
+    from .corpus.crawls import deduplicate_crawls
+
+    with Bars() as progress:
+        manifests = deduplicate_crawls(
+            args.crawls, args.out, recipe_of(args).dedup, known=args.known, workers=args.workers, progress=progress
+        )
+    counts = manifests["kept_documents"].counts
+    rows = [("documents read", counts["num_read"]), *counts["dropped"].items(), ("documents kept", counts["num_kept"])]
+    print_table(f"Documents: {args.out / 'kept_documents'}", [{"what": name, "number": n} for name, n in rows])
+
+
+def add_volume(commands) -> None:
+    parser = command(commands, "volume", volume, "the volume experiment: one ranking cut at several token budgets")
+    parser.add_argument("--root", type=folder, default="runs/demo", help="folder of the run (default: runs/demo)")
+    add_recipe_options(parser, "demo")
+
+
+def volume(args: argparse.Namespace) -> None:
+    from . import stages
+    from .corpus.volume import budget_name, volume_rows
+
+    with Bars() as progress:
+        run = stages.Run(args.root, recipe_of(args), workers=args.workers, progress=progress)
+        for tokens in run.recipe.volume.token_budgets:
+            stages.volume(run, tokens)
+    names = [budget_name(tokens) for tokens in run.recipe.volume.token_budgets]
+    print_table("Volume experiment", volume_rows([(name, run.folder("volume", name)) for name in names]))
 
 
 # dsmath extract, score, grade ----------------------------------------------------------------------------------------
@@ -169,8 +230,9 @@ def extract(args: argparse.Namespace) -> None:
     from .corpus.pages import extract_to_file
 
     with Bars() as progress:
+        recipe = recipe_of(args)
         counts = extract_to_file(
-            args.inputs, args.out, recipe_of(args).extract, workers=args.workers, progress=progress
+            args.inputs, args.out, recipe.extract, workers=args.workers, progress=progress, opt_out=recipe.opt_out
         )
     print_table("Extraction", [{"figure": name, "value": str(value)} for name, value in counts.items()])
 
@@ -198,15 +260,19 @@ def add_grade(commands) -> None:
     parser = command(commands, "grade", grade, "grade solutions against reference answers")
     parser.add_argument("--input", required=True, type=folder, metavar="FILE.jsonl", help="rows {reference, solution}")
     parser.add_argument(
-        "--out", required=True, type=folder, metavar="FILE.jsonl", help="the rows with answer and grade"
+        "--out", required=True, type=folder, metavar="FILE.jsonl", help="the rows with answer, grade, verdict and rule"
     )
+    parser.add_argument(
+        "--mode", default="strict", choices=["strict", "paper"],
+        help="strict (default), or the paper's looser rules: for reported numbers, never for rewards",
+    )  # fmt: skip
 
 
 def grade(args: argparse.Namespace) -> int:
-    from .grading.equality import grade_file
+    from .grading.grade_file import grade_file
 
     with Bars() as progress:
-        counts = grade_file(args.input, args.out, progress)
+        counts = grade_file(args.input, args.out, progress, mode=args.mode)
     print_table("Grades", [{"figure": name, "value": str(value)} for name, value in counts.items()])
     return 1 if counts.get("errors") else 0
 
@@ -307,10 +373,16 @@ def _print_training(manifest: Manifest, path: Folder) -> None:
 
 def add_evaluate(commands) -> None:
     parser = command(commands, "evaluate", evaluate, "accuracy, Maj@K and Pass@K of a model on benchmarks")
-    parser.add_argument("--model", required=True, type=folder, metavar="DIR")
+    parser.add_argument("--model", type=folder, metavar="DIR", help="every method but `hammer` needs one")
     parser.add_argument("--benchmark", required=True, nargs="+", metavar="NAME")
     parser.add_argument("--data", required=True, type=folder, metavar="DIR", help="folder of the benchmarks' files")
-    parser.add_argument("--method", default="cot", choices=["cot", "pot", "tool"])
+    parser.add_argument(
+        "--method", default="cot", choices=["cot", "pot", "tool", "proof", "hammer"],
+        help="proof: formal benchmarks; hammer: the prover alone, without a model (default: cot)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--prover", default="coq", metavar="coq|COMMAND", help="proof checker of proof and hammer (default: coq)"
+    )
     parser.add_argument("--out", required=True, type=folder, metavar="DIR")
     add_recipe_options(parser, "one_gpu")
 
@@ -318,6 +390,12 @@ def add_evaluate(commands) -> None:
 def evaluate(args: argparse.Namespace) -> None:
     from .evaluation.harness import evaluate_model
 
+    if args.method != "hammer" and not args.model:
+        raise ValueError(f"method {args.method} evaluates a model: name its folder with --model")
+    if args.method in ("proof", "hammer"):
+        _print_training(_evaluate_proofs(args), args.out)
+        return
+    assert args.model
     recipe = recipe_of(args)
     with Bars() as progress:
         manifest = evaluate_model(
@@ -333,6 +411,17 @@ def evaluate(args: argparse.Namespace) -> None:
     _print_training(manifest, args.out)
 
 
+def _evaluate_proofs(args: argparse.Namespace) -> Manifest:
+    from .evaluation.formal.stage import evaluate_proofs, open_prover
+
+    recipe = recipe_of(args)
+    with Bars() as progress, contextlib.closing(open_prover(args.prover)) as prover:
+        return evaluate_proofs(
+            args.model, args.benchmark, args.data, args.out, recipe.evaluation, prover, args.method, recipe.seed,
+            workers=args.workers or 2, progress=progress,
+        )  # fmt: skip
+
+
 # dsmath checks, doctor -----------------------------------------------------------------------------------------------
 
 
@@ -341,6 +430,7 @@ def add_checks(commands) -> None:
     parser.add_argument("--root", type=folder, default="runs/demo", help="folder of the run (default: runs/demo)")
     parser.add_argument("--fail-on", default="error", choices=["error", "warn"], help="what counts as failure")
     parser.add_argument("--benchmarks", default="", metavar="DIR", help="benchmark folder, if the run used its own")
+    parser.add_argument("--optout", default="", metavar="FILE", help="opt-out list, if the run used one")
     add_recipe_options(parser, "demo")
 
 
@@ -349,7 +439,7 @@ def checks(args: argparse.Namespace) -> int:
     from .stages import Inputs, Run
 
     recipe = recipe_of(args)
-    run = Run(args.root, recipe, Inputs(benchmarks=args.benchmarks), args.workers)
+    run = Run(args.root, recipe, Inputs(benchmarks=args.benchmarks, optout=args.optout), args.workers)
     rows, failed = [], 0
     for check in all_checks(recipe.iteration.max_iterations):
         try:
@@ -362,6 +452,36 @@ def checks(args: argparse.Namespace) -> int:
     print_table(f"Asset checks of {args.root}", rows)
     print(f"{len(rows) - failed} passed, {failed} failed")
     return 1 if failed else 0
+
+
+def add_remove(commands) -> None:
+    parser = command(commands, "remove", remove, "take pages out of a finished run, and keep them out, on request")
+    parser.add_argument(
+        "--root", required=True, type=folder, metavar="DIR", help="folder of the run; none may be going"
+    )
+    parser.add_argument(
+        "--requests", required=True, type=folder, metavar="FILE",
+        help="JSONL with url_prefix or domain, requested_at, [requester, reason]; or one address on each line",
+    )  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="only count what would go")
+
+
+def remove(args: argparse.Namespace) -> None:
+    from .corpus.optout_list import read_requests
+    from .corpus.removal import remove_pages
+
+    with Bars() as progress:
+        report = remove_pages(args.root, read_requests(args.requests), is_dry_run=args.dry_run, progress=progress)
+    rows = [{"artifact": name, "rows removed": count} for name, count in report.rows.items()]
+    print_table(f"Removal from {args.root}" + (" (dry run)" if args.dry_run else ""), rows)
+    print_table("Rows by request", [{"request": rule, "rows": count} for rule, count in report.rules.items()])
+    for name, count in report.trained.items():
+        print(f"{name} was trained on {count:,} removed rows. It is kept; delete it and what follows to train it anew.")
+    for name in report.deleted:
+        print(f"{name} was deleted: the next run makes it again without the pages.")
+
+
+# dsmath doctor -------------------------------------------------------------------------------------------------------
 
 
 def add_doctor(commands) -> None:

@@ -78,6 +78,11 @@ def num_workers(requested: int = 0) -> int:
     return requested or len(os.sched_getaffinity(0))
 
 
+def workers_worth(num_rows: int, workers: int, rows_worth_a_pool: int = 200_000) -> int:
+    """`workers`, or 1 where a light stage has counted its rows sooner than worker processes start."""
+    return workers if num_rows >= rows_worth_a_pool else 1
+
+
 def map_shards(
     function: Callable[[Shard], Result],
     shards: Sequence[Shard],

@@ -1,4 +1,4 @@
-"""What `dsmath doctor` looks at: packages, sandbox walls, accelerators, browsers; and what each missing part costs."""
+"""What `dsmath doctor` looks at: packages, sandbox walls, provers, accelerators; and what each missing part costs."""
 
 import importlib.metadata
 import importlib.util
@@ -41,7 +41,7 @@ def examine() -> list[Finding]:
     """Every finding, required packages first."""
     findings = [_package(name, cost, True) for name, cost in REQUIRED.items()]
     findings += [_package(name, cost, False) for name, cost in OPTIONAL.items()]
-    return [*findings, _antlr(), _accelerator(), *_sandbox(), _cores()]
+    return [*findings, _antlr(), _accelerator(), *_sandbox(), _prover(), _cores()]
 
 
 def _package(name: str, cost: str, is_required: bool) -> Finding:
@@ -83,6 +83,18 @@ def _sandbox() -> list[Finding]:
 def _wall_cost(name: str) -> str:
     hint = " (apt-get install bubblewrap)" if name == "bubblewrap" and shutil.which("bwrap") is None else ""
     return f"model-written programs are refused unless another tier is chosen{hint}"
+
+
+def _prover() -> Finding:
+    from .evaluation.formal.coq import PACKAGES, missing_parts
+
+    missing = missing_parts()
+    if not missing:
+        return Finding("formal prover", "Coq with CoqHammer", "methods proof and hammer can run")
+    hint = f"apt-get install {PACKAGES}"
+    if "coqc" in missing:
+        return Finding("formal prover", "missing", f"no proof can be checked ({hint})")
+    return Finding("formal prover", "partly", f"`gap` proves less without {', '.join(missing)} ({hint})")
 
 
 def _cores() -> Finding:

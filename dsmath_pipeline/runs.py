@@ -15,6 +15,7 @@ from .storage import Folder, Manifest
 
 ITERATION_STAGES = (
     stages.seed_set, stages.classifier, stages.scores, stages.collected, stages.domains, stages.annotations,
+    stages.contamination,
 )  # fmt: skip
 
 
@@ -30,6 +31,8 @@ def corpus_steps(run: Run) -> list[tuple[str, Callable[[], Manifest]]]:
     add("seed", stages.seed)
     add("documents", stages.documents)
     add("unique documents", stages.unique_documents)
+    add("near-duplicates", stages.near_duplicates)
+    add("held-out set", stages.held_out)
     for k in run.iterations:
         for stage in ITERATION_STAGES:
             add(f"iteration {k}: {stage.__name__.replace('_', ' ')}", stage, k)
@@ -89,7 +92,7 @@ def _copy_scores(source: Folder, out: Folder) -> None:
 
 
 def _write_summary(run: Run) -> dict[str, Any]:
-    names = ["seed", "documents", "unique_documents"]
+    names = ["seed", "documents", "unique_documents", "near_duplicates", "held_out"]
     names += [f"iteration_{k}/{stage.__name__}" for k in run.iterations for stage in ITERATION_STAGES]
     names += ["math_corpus"]
     summary: dict[str, Any] = {"recipe": run.recipe.model_dump(mode="json"), "crawl": run.crawl, "seed": run.seed_file}

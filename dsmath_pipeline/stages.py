@@ -3,9 +3,9 @@
 One function per artifact. `dsmath demo` and `dsmath corpus` call them in order, the Dagster assets call them one by
 one; both therefore write the same folders. This file holds the wiring and nothing else.
 
-    <root>/mini_web  word_problems  seed  documents  unique_documents
-           iteration_1..N/{seed_set, classifier, scores, collected, domains, annotations}
-           math_corpus  natural_language  tokenizer  tokens
+    <root>/mini_web  word_problems  seed  documents  unique_documents  near_duplicates  held_out
+           iteration_1..N/{seed_set, classifier, scores, collected, domains, annotations, contamination}
+           volume/<budget>  math_corpus  natural_language  tokenizer  tokens
            models/{base, sft, reward, rl}  evaluation/{base, sft, rl}  report
 """
 
@@ -29,7 +29,14 @@ class Inputs:
     crawl: tuple[str, ...] = ()
     seed_file: str = ""
     benchmarks: str = ""
-    annotations: str = "auto"
+    annotations: str = ""
+    """A label file, `auto`, `people`; empty: the round that people finished for an iteration, else `auto`."""
+    held_out: str = ""
+    """Texts that people judged (JSONL: url, text, is_math): measured beside the held-out set, never trained on."""
+    optout: str = ""
+    """A list of domains and addresses that may not be used (corpus/optout_list.py)."""
+    earlier: tuple[str, ...] = ()
+    """Folders of runs on earlier crawls, oldest first: near-duplicates of their pages do not enter the corpus again."""
 
     @property
     def is_mini_web(self) -> bool:
@@ -61,7 +68,8 @@ class Run:
 
     @staticmethod
     def from_json(value: Mapping[str, Any], progress: Progress = SILENT) -> "Run":
-        inputs = Inputs(**{**value["inputs"], "crawl": tuple(value["inputs"]["crawl"])})
+        lists = {name: tuple(value["inputs"][name]) for name in ("crawl", "earlier")}
+        inputs = Inputs(**{**value["inputs"], **lists})
         recipe = Recipe.model_validate(value["recipe"])
         return Run(storage.folder(value["root"]), recipe, inputs, value["workers"], progress, value["force"])
 
@@ -113,24 +121,55 @@ def word_problems(run: Run) -> Manifest:
 def seed(run: Run) -> Manifest:
     from .corpus.seeds import write_seed
 
-    return write_seed(run.seed_file, run.out("seed"), progress=run.progress)
+    write_seed(run.seed_file, run.out("seed"), progress=run.progress)
+    return _without_removed(run, "seed")
 
 
 def documents(run: Run) -> Manifest:
     from .corpus.pages import extract_files
 
-    return extract_files(
-        run.crawl, run.out("documents"), run.recipe.extract, workers=run.workers, progress=run.progress
-    )
+    extract_files(
+        run.crawl, run.out("documents"), run.recipe.extract, run.recipe.opt_out, workers=run.workers,
+        progress=run.progress,
+    )  # fmt: skip
+    return _without_removed(run, "documents")
 
 
 def unique_documents(run: Run) -> Manifest:
     from .corpus.dedup import deduplicate
 
     return deduplicate(
-        run.folder("documents"), run.out("unique_documents"), run.recipe.dedup, workers=run.workers,
-        progress=run.progress,
+        run.folder("documents"), run.out("unique_documents"), run.recipe.dedup, opted_out=_opted_out(run),
+        workers=run.workers, progress=run.progress,
     )  # fmt: skip
+
+
+def _opted_out(run: Run) -> Folder | None:
+    """The pages that the opt-out list covers; None without a list."""
+    from .corpus.optout_pages import find_opted_out
+
+    if not run.inputs.optout:
+        return None
+    find_opted_out(
+        run.folder("documents"), storage.folder(run.inputs.optout), run.out("opt_out"), run.recipe.opt_out,
+        workers=run.workers, progress=run.progress,
+    )  # fmt: skip
+    return run.folder("opt_out")
+
+
+def _without_removed(run: Run, name: str) -> Manifest:
+    """What was read from files outside of the run loses the pages that were removed on request before."""
+    from .corpus.removal import without_removed
+
+    return without_removed(run.root, run.folder(name))
+
+
+def held_out(run: Run) -> Manifest:
+    from .corpus.iteration import stage_held_out
+
+    run.out("held_out")
+    stage_held_out(run.root, run.recipe, judged=run.inputs.held_out, progress=run.progress)
+    return _without_removed(run, "held_out")
 
 
 def seed_set(run: Run, k: int) -> Manifest:
@@ -158,21 +197,52 @@ def collected(run: Run, k: int) -> Manifest:
     from .corpus.iteration import stage_collected
 
     run.out(f"iteration_{k}", "collected")
-    return stage_collected(run.root, k, run.recipe, progress=run.progress)
+    return stage_collected(run.root, k, run.recipe, workers=run.workers, progress=run.progress)
 
 
 def domains(run: Run, k: int) -> Manifest:
     from .corpus.iteration import stage_domains
 
     run.out(f"iteration_{k}", "domains")
-    return stage_domains(run.root, k, run.recipe, progress=run.progress)
+    return stage_domains(run.root, k, run.recipe, workers=run.workers, progress=run.progress)
 
 
 def annotations(run: Run, k: int) -> Manifest:
-    from .corpus.iteration import stage_annotations
+    from .annotation_app.rounds import labels_of_iteration
+    from .corpus.annotation import AUTO
+    from .corpus.iteration import has_converged, stage_annotations
 
     run.out(f"iteration_{k}", "annotations")
-    return stage_annotations(run.root, k, run.recipe, labels=run.inputs.annotations, progress=run.progress)
+    is_carried = has_converged(run.root, k - 1, run.recipe.iteration)  # nobody is asked again
+    labels = AUTO if is_carried else labels_of_iteration(run.root, k, run.inputs.annotations)
+    return stage_annotations(run.root, k, run.recipe, labels=labels, progress=run.progress)
+
+
+def contamination(run: Run, k: int) -> Manifest:
+    from .corpus.iteration import stage_contamination
+
+    run.out(f"iteration_{k}", "contamination")
+    return stage_contamination(
+        run.root, k, run.recipe, benchmarks=storage.folder(run.benchmarks), workers=run.workers, progress=run.progress
+    )
+
+
+def volume(run: Run, token_budget: int) -> Manifest:
+    from .corpus.volume import budget_name, collect_volume
+
+    out = run.out("volume", budget_name(token_budget))
+    scores = run.folder("iteration_1", "scores")
+    return collect_volume(scores, out, token_budget, workers=run.workers, progress=run.progress)
+
+
+def near_duplicates(run: Run) -> Manifest:
+    from .corpus.near_dedup import find_near_duplicates
+
+    earlier = [storage.folder(path) / "near_duplicates" for path in run.inputs.earlier]
+    return find_near_duplicates(
+        run.folder("unique_documents"), run.out("near_duplicates"), run.recipe.dedup, known=earlier,
+        workers=run.workers, progress=run.progress,
+    )  # fmt: skip
 
 
 def math_corpus(run: Run) -> Manifest:
@@ -181,7 +251,9 @@ def math_corpus(run: Run) -> Manifest:
     collected = [run.folder(f"iteration_{k}", "collected") for k in run.iterations]
     return assemble_corpus(
         run.folder("unique_documents"), collected, storage.folder(run.benchmarks), run.out("math_corpus"),
-        run.recipe.dedup, run.recipe.decontamination, workers=run.workers, progress=run.progress,
+        run.recipe.dedup, run.recipe.decontamination,
+        near_duplicates=run.folder("near_duplicates") if run.inputs.earlier else None, workers=run.workers,
+        progress=run.progress,
     )  # fmt: skip
 
 

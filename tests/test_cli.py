@@ -8,7 +8,10 @@ import pytest
 
 from dsmath_pipeline.cli import main
 
-COMMANDS = ["demo", "corpus", "extract", "score", "train", "evaluate", "grade", "checks", "doctor"]
+COMMANDS = [
+    "demo", "corpus", "dedup", "remove", "volume", "extract", "score", "annotate", "train", "evaluate", "grade",
+    "checks", "doctor",
+]  # fmt: skip
 
 
 def run(*arguments):

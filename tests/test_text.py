@@ -12,6 +12,11 @@ def test_segment_separates_tex_commands_punctuation_and_chinese_characters():
     ]  # fmt: skip
 
 
+def test_a_masked_formula_is_one_token_whatever_marks_its_ends():
+    found = text.segment(r"a \(b\) c $$d $ e$$ f \[ $g$ \] h $i_1$ $5 \( j", mask_formulas=True)
+    assert " ".join(found) == r"a \formula c \formula f \formula h \formula $ 5 \formula j"
+
+
 def test_words_leave_out_punctuation_and_keep_decimals_as_two_numbers():
     assert text.words("It's 3.5 km & 设x") == ["it", "s", "3", "5", "km", "设", "x"]
 

@@ -8,6 +8,7 @@ writes the same file format that `read_label_file` reads.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -21,7 +22,7 @@ from ..records import UrlLabel
 from ..storage import Folder, Manifest
 from .urls import normal_prefix, url_prefixes
 
-ANNOTATION_VERSION = "1"
+ANNOTATION_VERSION = "2"
 AUTO = "auto"
 LABELS = ("math", "not_math", "unsure")
 
@@ -125,7 +126,8 @@ def annotate(
     """Write the artifact `annotations`: the labels that hold inside the mathematical domains of this iteration.
 
     `labels` is `auto` or the path of a label file. Labels for other domains are left out and counted in
-    `num_outside_domains`. Raises AnnotationError for a label file that cannot be read.
+    `num_outside_domains`; `labelled_by` counts rows by annotator, `labels` names the file. Raises AnnotationError for a
+    label file that cannot be read.
     """
     source = None if labels == AUTO else storage.folder(labels)
     given = read_label_file(source, iteration) if source else []
@@ -142,6 +144,8 @@ def annotate(
             run.artifact.write_table("part-00000.parquet", pa.Table.from_pylist(table, ANNOTATION_SCHEMA))
             run.artifact.counts |= {f"num_{name}": sum(row["label"] == name for row in table) for name in LABELS}
             run.artifact.counts["num_outside_domains"] = len(given) - len(kept)
+            run.artifact.counts["labelled_by"] = dict(Counter(row["annotator"] for row in table))
+            run.artifact.counts["labels"] = labels
             progress.log(f"{run.artifact.counts['num_math']} URL prefixes labelled math")
     assert run.manifest is not None
     return run.manifest

@@ -20,6 +20,7 @@ def dataset_card(counts: Mapping[str, Any], settings: Mapping[str, Any], num_ite
         _table("Iteration that first collected a page", "iteration", counts["iterations"], counts),
         _table("Largest domains", "domain", counts["top_domains"], counts),
         _how_made(counts, num_iterations),
+        _opt_out(counts),
         _columns(),
         _settings_table(settings),
         _LICENCE,
@@ -76,6 +77,31 @@ def _how_made(counts: Mapping[str, Any], num_iterations: int) -> str:
         "marked as mathematical on mathematics-related domains gave new positives (DeepSeekMath, arXiv 2402.03300, "
         "section 2.1). The pages of the last iteration, without near-duplicates, are the corpus.\n\n" + decontamination
     )
+
+
+def _opt_out(counts: Mapping[str, Any]) -> str:
+    """Pages that were left out or taken out at the wish of their owners."""
+    found = counts.get("opt_out") or {}
+    signals, removals = found.get("page_signals", {}), counts.get("removals", [])
+    lines = ["## Opt-out and removal\n"]
+    if found.get("respects_page_signals"):
+        named = "; ".join(f"{_cell(name)}: {count:,}" for name, count in sorted(signals.items()))
+        lines.append(f"Pages of the crawl that refuse this use by a signal of their own: {named or 'none'}. Left out.")
+    else:
+        lines.append("**Signals by which pages refuse this use (noai, noml, TDM reservation) were not read.**")
+    if found.get("has_list"):
+        lines.append(
+            f"An opt-out list of {found['num_rules']:,} rules covered {found['num_pages']:,} pages of the crawl, which "
+            "were left out."
+        )
+    else:
+        lines.append("No opt-out list of domains and addresses was given.")
+    for entry in (entry for entry in removals if entry["num_rows"]):
+        lines.append(
+            f"- {entry['at'][:10]}: {entry['num_rows']:,} pages removed from the finished corpus on "
+            f"{entry['num_requests']:,} request(s)."
+        )
+    return "\n".join(lines)
 
 
 def _columns() -> str:

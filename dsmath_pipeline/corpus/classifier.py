@@ -3,18 +3,20 @@
 Reads a `seed_set`, writes the artifact `classifier`: one folder `model_<fold>` per fold with fastText's own `model.bin`
 and the collapsed tables with which scoring.py computes the same probabilities fast (see collapse.py). With one fold
 (the paper) there is one model; with K folds model k was trained without the crawl pages of fold k, and scores those.
+The figures of every iteration are measured on the same held-out texts (held_out_figures.py).
 
 fastText 0.9.3 reads memory that it never set, and now and then stops with "Encountered NaN" whatever the learning rate.
 Training therefore runs in a fresh process whose allocator hands out zeroed memory: the result is the same every time.
 """
 
+import dataclasses
 import functools
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +30,11 @@ from ..recipe.schema import ClassifierSettings
 from ..storage import Folder, Manifest
 from ..text import TEXT_VERSION
 from .collapse import COLLAPSE_VERSION, LABEL_PREFIX, MATH_LABEL, OTHER_LABEL, collapse, save_collapsed
-from .scoring import Classifier, load_classifier, score_segmented
-from .seeds import SEED_SET_SCHEMA
+from .held_out_figures import FIGURES, figures_by_language, held_out_logits
+from .scoring import load_classifier
+from .seed_set import SEED_SET_SCHEMA
 
-CLASSIFIER_VERSION = f"1/collapse {COLLAPSE_VERSION}/text {TEXT_VERSION}"
+CLASSIFIER_VERSION = f"2/collapse {COLLAPSE_VERSION}/text {TEXT_VERSION}"
 _MIN_SPREAD = 1e-3
 """A classifier whose held-out log-odds all lie within this distance has learnt nothing."""
 
@@ -42,6 +45,7 @@ class ClassifierError(RuntimeError):
 
 def train_classifier(
     seed_set: Folder,
+    held_out: Folder,
     out: Folder,
     settings: ClassifierSettings,
     random_seed: int,
@@ -51,14 +55,16 @@ def train_classifier(
     progress: Progress = SILENT,
     force: bool = False,
 ) -> Manifest:
-    """Write the artifact `classifier`.
+    """Write the artifact `classifier` from the artifacts `seed_set` and `held_out`.
 
-    Counts: `num_models`, `num_texts`, and on the held-out texts `held_out_precision`, `held_out_recall` at score 0.5.
-    Held-out crawl pages count as wrong although some are mathematics not found yet: precision is a lower bound.
+    Counts: `num_models`, `num_texts`, `epochs`; `held_out`: the rows of held_out_figures.figures_by_language; and of
+    the rows for all languages `held_out_*` (precision, recall, average_precision) and, where people brought judged
+    texts, `judged_*`.
 
-    Raises ClassifierError when training fails or the classifier does not tell the classes apart.
+    Raises ClassifierError when training fails or the classifier does not tell the texts apart.
     """
-    inputs: dict[str, Folder | str] = {"seed_set": seed_set, "random": f"{random_seed}:{iteration > 1}"}
+    inputs: dict[str, Folder | str] = {"seed_set": seed_set, "held_out": held_out}
+    inputs["random"] = f"{random_seed}:{iteration > 1}"
     with storage.stage(out, "classifier", CLASSIFIER_VERSION, settings, inputs, force=force) as run:
         if run.artifact:
             folds = _folds(seed_set)
@@ -69,7 +75,7 @@ def train_classifier(
             sizes = map_shards(train, folds, workers=workers, what="classifiers", progress=progress)
             run.artifact.num_rows = len(folds)
             run.artifact.counts |= {"num_models": len(folds), "num_texts": max(sizes), "epochs": epochs}
-            run.artifact.counts |= _held_out_figures(load_classifier(out), seed_set)
+            run.artifact.counts |= _held_out_counts(out, seed_set, held_out)
             progress.log(f"classifier: {run.artifact.counts}")
     assert run.manifest is not None
     return run.manifest
@@ -95,7 +101,8 @@ def _train_fold(
         }  # fmt: skip
         run_fasttext(lines, model, arguments)
         path = out / f"model_{fold}"
-        save_collapsed(collapse(model), path)
+        mask_formulas = storage.read_manifest(seed_set).settings["mask_formulas"]
+        save_collapsed(dataclasses.replace(collapse(model), mask_formulas=mask_formulas), path)
         storage.write_bytes(path / "model.bin", model.read_bytes())
     return num_texts
 
@@ -104,7 +111,7 @@ def _write_lines(path: Path, seed_set: Folder, fold: int) -> int:
     """fastText's training file, in an order that depends on ids alone (ids are hashes, so the classes are mixed)."""
     rows = []
     for row in _rows(seed_set):
-        if not row["is_held_out"] and (row["fold"] != fold or row["fold"] < 0):
+        if row["fold"] != fold or row["fold"] < 0:
             label = MATH_LABEL if row["label"] == "math" else OTHER_LABEL
             rows.append((row["id"], f"{label} {row['segmented']}\n"))
     rows.sort()
@@ -144,24 +151,19 @@ model.save_model(sys.argv[2])
 """
 
 
-def _held_out_figures(classifier: Classifier, seed_set: Folder) -> dict[str, float]:
-    """Precision and recall at score 0.5 on the held-out texts. Raises ClassifierError for a degenerate classifier."""
-    rows = [row for row in _rows(seed_set) if row["is_held_out"]]
-    if not rows:
-        return {}
-    logits = score_segmented(classifier, [row["segmented"] for row in rows])
-    if not np.isfinite(logits).all() or (np.ptp(logits) < _MIN_SPREAD and len(rows) > 1):
+def _held_out_counts(classifier: Folder, seed_set: Folder, held_out: Folder) -> dict[str, Any]:
+    """Figures on the held-out texts. Raises ClassifierError for a classifier that gives all of them one score."""
+    max_chars = storage.read_manifest(seed_set).settings["max_chars"]
+    rows, logits = held_out_logits(load_classifier(classifier), held_out, max_chars)
+    if len(rows) > 1 and (not np.isfinite(logits).all() or np.ptp(logits) < _MIN_SPREAD):
         raise ClassifierError(
             "the classifier gives every held-out text the same score; train longer (classifier.epochs) or faster "
             "(classifier.learning_rate), or check that seed and crawl differ"
         )
-    return precision_recall(logits > 0, [row["label"] == "math" for row in rows])
-
-
-def precision_recall(predicted: Sequence[bool] | np.ndarray, true: Sequence[bool]) -> dict[str, float]:
-    """Precision and recall of the math class, 0-1; 0 where nothing was predicted or nothing is there to find."""
-    hits = sum(bool(p) and t for p, t in zip(predicted, true, strict=True))
-    return {
-        "held_out_precision": hits / max(int(np.sum(predicted)), 1),
-        "held_out_recall": hits / max(sum(true), 1),
-    }
+    found = figures_by_language(rows, logits)
+    counts: dict[str, Any] = {"held_out": found}
+    for row in found:
+        if row["language"] == "all":
+            name = "judged" if row["held_out"] == "judged" else "held_out"
+            counts |= {f"{name}_{figure}": row[figure] for figure in FIGURES[2:5] if row[figure] is not None}
+    return counts

@@ -4,8 +4,8 @@ fastText averages the input rows of a text's words and n-grams and applies a sof
 labels that is sigmoid(mean of (output[math] - output[other]) . row), so every input row collapses to one float once. A
 vector of 256 floats per token becomes 4 bytes, and the table of 2 million n-grams fits into 8 MB.
 
-Reads fastText's .bin format (version 12, not quantised, softmax loss, no subwords). Writes `word_keys.npy`,
-`word_values.npy` (an open-addressing hash table), `ngram_values.npy` and `collapsed.json`.
+Reads fastText's .bin format (version 12, not quantised, softmax loss, no subwords). Writes `words.npy` (an
+open-addressing hash table), `ngram_values.npy` and `collapsed.json`.
 """
 
 import mmap
@@ -17,15 +17,17 @@ import numpy as np
 
 from .. import storage
 from ..storage import Folder
-from .scoring_kernel import build_word_table
+from .scoring_kernel import MAX_WORD_NGRAMS, build_word_table
 
-COLLAPSE_VERSION = "1"
+COLLAPSE_VERSION = "2"
+"""1 (2026-11): first version. 2 (2026-11): keys and values of the words in one table."""
 LABEL_PREFIX = "__label__"
 MATH_LABEL, OTHER_LABEL = f"{LABEL_PREFIX}math", f"{LABEL_PREFIX}other"
 
 _MAGIC, _FORMAT_VERSION = 793712314, 12
 _SUPERVISED, _SOFTMAX = 3, 3
 _ROWS_AT_ONCE = 65_536
+_TABLES = ("words", "ngram_values")
 _HEADER = (
     "dim", "ws", "epoch", "minCount", "neg", "wordNgrams", "loss", "model", "bucket", "minn", "maxn", "lrUpdateRate",
 )  # fmt: skip
@@ -39,14 +41,15 @@ class ModelError(ValueError):
 class Collapsed:
     """One float per input row.
 
-    `word_keys` (uint64, 0: empty) and `word_values` (float32) are a hash table of the vocabulary; `ngram_values`
-    (float32) has one entry per bucket; `word_ngrams` is the longest n-gram.
+    `words` (scoring_kernel.WORD_DTYPE, 16 bytes a slot) is a hash table of the vocabulary; `ngram_values` (float32) has
+    one entry per bucket; `word_ngrams` is the longest n-gram. With `mask_formulas` the model was trained
+    on texts without the content of formulas, and scores such texts.
     """
 
-    word_keys: np.ndarray
-    word_values: np.ndarray
+    words: np.ndarray
     ngram_values: np.ndarray
     word_ngrams: int
+    mask_formulas: bool = False
 
 
 def collapse(model: Path) -> Collapsed:
@@ -70,31 +73,33 @@ def collapse(model: Path) -> Collapsed:
         values[start : start + _ROWS_AT_ONCE] = rows[start : start + _ROWS_AT_ONCE].astype(np.float64) @ direction
     if not np.isfinite(values).all():
         raise ModelError(f"{model} holds values that are not finite: training diverged, lower the learning rate")
-    keys, word_values = build_word_table(words, values[: len(words)].astype(np.float32))
-    return Collapsed(keys, word_values, values[len(words) :].astype(np.float32), header["wordNgrams"])
+    table = build_word_table(words, values[: len(words)])
+    return Collapsed(table, values[len(words) :].astype(np.float32), header["wordNgrams"])
 
 
 def save_collapsed(collapsed: Collapsed, path: Folder) -> None:
     """Write the tables to a folder."""
     path.mkdir(parents=True, exist_ok=True)
-    for name in ("word_keys", "word_values", "ngram_values"):
+    for name in _TABLES:
         with (path / f"{name}.npy").open("wb") as file:
             np.save(file, getattr(collapsed, name))
-    storage.write_json(path / "collapsed.json", {"word_ngrams": collapsed.word_ngrams, "version": COLLAPSE_VERSION})
+    facts = {"word_ngrams": collapsed.word_ngrams, "mask_formulas": collapsed.mask_formulas}
+    storage.write_json(path / "collapsed.json", {**facts, "version": COLLAPSE_VERSION})
 
 
 def load_collapsed(path: Folder) -> Collapsed:
     """The tables of a folder, memory-mapped on local disk: processes share one copy."""
     tables = []
-    for name in ("word_keys", "word_values", "ngram_values"):
+    for name in _TABLES:
         file = path / f"{name}.npy"
         if isinstance(file, Path):
             tables.append(np.load(file, mmap_mode="r"))
         else:
             with file.open("rb") as source:
                 tables.append(np.load(source))
-    keys, words, ngrams = tables
-    return Collapsed(keys, words, ngrams, storage.read_json(path / "collapsed.json")["word_ngrams"])
+    words, ngrams = tables
+    facts = storage.read_json(path / "collapsed.json")
+    return Collapsed(words, ngrams, facts["word_ngrams"], facts.get("mask_formulas", False))
 
 
 def _read_header(model: Path) -> tuple[dict[str, int], list[bytes], list[bytes], int]:
@@ -139,6 +144,10 @@ def _check(model: Path, header: dict[str, int], labels: list[bytes], rows: np.nd
         raise ModelError(f"{model} is not a supervised model with softmax loss")
     if header["maxn"] > 0:
         raise ModelError(f"{model} uses subwords (maxn > 0), which mathematics classifiers do not")
+    if header["wordNgrams"] > MAX_WORD_NGRAMS:
+        raise ModelError(
+            f"{model} has n-grams of {header['wordNgrams']} words, {MAX_WORD_NGRAMS} at most can be scored"
+        )
     if len(labels) != 2 or len(output) != 2 or MATH_LABEL.encode() not in labels:
         names = ", ".join(label.decode("utf-8", "replace") for label in labels[:5])
         raise ModelError(f"{model} has the labels {names}; expected {MATH_LABEL} and one other")

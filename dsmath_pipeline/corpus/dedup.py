@@ -1,9 +1,10 @@
 """Drop short texts, repeated URLs and exact repetitions of a text over the whole crawl.
 
 Section 2.1: Common Crawl "after URL-based deduplication"; near-duplicates are removed on the collected set
-(`corpus/final.py`), because near-dedup over a whole crawl keeps the worse pages (FineWeb). Order: a text that is too
-short goes first, so that an empty newer copy never displaces a full page; then of each URL the newest page stays; then
-of each text the newest page stays. Ties go to the smallest page id.
+(`corpus/final.py`), because near-dedup over a whole crawl keeps the worse pages (FineWeb). Order: pages that an opt-out
+list covers go first (optout_pages.py), as if they had never been there; then texts that are too short, so that an empty
+newer copy never displaces a full page; then of each URL the newest page stays; then of each text the newest page stays.
+Ties go to the smallest page id.
 
 Reads and writes `records.DOCUMENT_SCHEMA`, one output shard for each input shard with the same name. Beside them
 `dropped/sample.jsonl`: some dropped pages of every reason (id, url, drop_reason, kept_id, num_chars, text excerpt);
@@ -34,6 +35,7 @@ from ..records import DOCUMENT_SCHEMA
 from ..storage import Folder, Manifest
 from . import minhash_kernel as kernel
 from .minhash import Texts, utf8_buffers
+from .optout_pages import opt_out_counts
 from .urls import URL_VERSION, normalise_url
 
 DEDUP_VERSION = f"2/url {URL_VERSION}"
@@ -44,6 +46,8 @@ DEDUP_VERSION = f"2/url {URL_VERSION}"
 
 TOO_SHORT, DUPLICATE_URL, DUPLICATE_TEXT = "too_short", "duplicate_url", "duplicate_text"
 DROP_REASONS = (TOO_SHORT, DUPLICATE_URL, DUPLICATE_TEXT)
+OPTED_OUT = "opt_out"
+"""Drop reason of pages that the opt-out list covers; counted where there are such pages, never sampled."""
 EXCERPT_CHARS = 400
 
 
@@ -52,6 +56,7 @@ def deduplicate(
     out: Folder,
     settings: DedupSettings,
     *,
+    opted_out: Folder | None = None,
     workers: int = 1,
     progress: Progress = SILENT,
     force: bool = False,
@@ -60,23 +65,39 @@ def deduplicate(
 
     `documents` is the extraction's artifact. Counts: `num_read`, `num_kept`, `dropped` by reason; they add up. The
     result does not depend on `workers`. Near-dedup settings are not used here and do not change the key.
+    `opted_out` is the artifact `opt_out`: the pages in it are dropped, and only which pages these are changes the key.
+    The count `opt_out` says what was left out so far at the wish of owners.
 
     Raises ArtifactError when `documents` is missing or unfinished.
     """
     used = settings.model_dump(include={"min_text_chars", "num_sampled_drops"})
-    with storage.stage(out, "unique_documents", DEDUP_VERSION, used, {"documents": documents}, force=force) as run:
+    found = storage.read_manifest(opted_out) if opted_out is not None else None
+    inputs: dict[str, Folder | str] = {"documents": documents}
+    if found and found.counts["pages_key"]:
+        inputs[OPTED_OUT] = found.counts["pages_key"]
+    else:
+        opted_out = None
+    with storage.stage(out, "unique_documents", DEDUP_VERSION, used, inputs, force=force) as run:
         if run.artifact:
-            _write_unique(documents, run.artifact, settings, workers, progress)
+            _write_unique(documents, run.artifact, settings, opted_out, workers, progress)
+            read = storage.read_manifest(documents)
+            if found or "opt_out" in read.settings:
+                run.artifact.counts["opt_out"] = opt_out_counts(read, found)
     assert run.manifest is not None
     return run.manifest
 
 
 def _write_unique(
-    documents: Folder, artifact: storage.Artifact, settings: DedupSettings, workers: int, progress: Progress
+    documents: Folder,
+    artifact: storage.Artifact,
+    settings: DedupSettings,
+    opted_out: Folder | None,
+    workers: int,
+    progress: Progress,
 ) -> None:
     shards = [file.stem for file in storage.parquet_files(documents)]
     keys = artifact.path / "_keys"
-    read = functools.partial(_write_keys, documents=documents, out=keys, key=artifact.key)
+    read = functools.partial(_write_keys, documents=documents, opted_out=opted_out, out=keys, key=artifact.key)
     map_shards(read, shards, workers=workers, what="dedup keys", progress=progress)
     write_decisions(keys, shards, settings.min_text_chars)
     write = functools.partial(
@@ -85,7 +106,8 @@ def _write_unique(
     results = map_shards(write, shards, workers=workers, what="unique documents", progress=progress)
     for shard, counts in zip(shards, results, strict=True):
         artifact.add_shard(shard, counts)
-    dropped = {reason: sum(c["dropped"][reason] for c in results) for reason in DROP_REASONS}
+    reasons = (*DROP_REASONS, OPTED_OUT) if opted_out is not None else DROP_REASONS
+    dropped = {reason: sum(c["dropped"].get(reason, 0) for c in results) for reason in reasons}
     artifact.counts |= {
         "num_read": sum(c["num_read"] for c in results),
         "num_kept": artifact.num_rows,
@@ -119,9 +141,12 @@ def smallest_ids(rows: Iterable[Mapping[str, Any]], count: int) -> list[Mapping[
     return chosen
 
 
-def _write_keys(shard: str, *, documents: Folder, out: Folder, key: str) -> None:
+def _write_keys(shard: str, *, documents: Folder, opted_out: Folder | None, out: Folder, key: str) -> None:
     if storage.finished_shard(out, shard, key):
         return
+    left_out = pa.array([], pa.string())
+    if opted_out is not None:
+        left_out = storage.read_table(opted_out / f"{shard}.parquet", ["id"])["id"].combine_chunks()
     table = storage.read_table(documents / f"{shard}.parquet", ["id", "url", "date", "text"])
     num_rows, urls = table.num_rows, table["url"].to_pylist()
     keys = pa.table(
@@ -129,6 +154,7 @@ def _write_keys(shard: str, *, documents: Folder, out: Folder, key: str) -> None
             "shard": pa.array([shard] * num_rows, pa.string()),
             "row": pa.array(range(num_rows), pa.int64()),
             "id": table["id"],
+            "is_opted_out": pc.is_in(table["id"], value_set=left_out),
             "date": pa.array([date or "" for date in table["date"].to_pylist()], pa.string()),
             "num_chars": pc.utf8_length(table["text"]).cast(pa.int64()),
             "url_hash": pa.array([_hash(normalise_url(url)) for url in urls], pa.binary(16)),
@@ -161,7 +187,7 @@ def _hash(text: str) -> bytes:
 
 
 _DECIDE = """
-with long as (select * from keys where num_chars >= $min_chars),
+with long as (select * from keys where num_chars >= $min_chars and not is_opted_out),
 urls as (
     select *, first_value(id) over w as kept_id, row_number() over w as place from long
     window w as (partition by url_hash order by date desc, id, shard, row)
@@ -171,7 +197,9 @@ texts as (
     from urls where place = 1
     window w as (partition by text_hash order by date desc, id, shard, row)
 )
-select shard, row, 'too_short' as reason, '' as kept_id from keys where num_chars < $min_chars
+select shard, row, 'too_short' as reason, '' as kept_id from keys
+    where num_chars < $min_chars and not is_opted_out
+union all select shard, row, 'opt_out', '' from keys where is_opted_out
 union all select shard, row, 'duplicate_url', kept_id from urls where place > 1
 union all select shard, row, 'duplicate_text', kept_id from texts where place > 1
 order by shard, row
@@ -216,7 +244,9 @@ def _write_kept(shard: str, *, documents: Folder, out: Folder, key: str, num_sam
     for decision in decisions:
         row, reason = decision["row"], decision["reason"]
         mask[row] = False
-        dropped[reason] += 1
+        dropped[reason] = dropped.get(reason, 0) + 1
+        if reason == OPTED_OUT:
+            continue
         entry = {"id": ids[row], "url": urls[row], "drop_reason": reason, "kept_id": decision["kept_id"], "row": row}
         rows.append(entry)
     sample = [dropped_row(table["text"][entry["row"]].as_py(), entry) for entry in smallest_ids(rows, num_sampled)]

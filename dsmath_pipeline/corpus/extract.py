@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..recipe.schema import ExtractSettings
+from ..recipe.schema import ExtractSettings, OptOutSettings
 from ..records import Document, Page
 from .density import WALK_TABLES, content_blocks
 from .encoding import decode_to_utf8
@@ -31,12 +31,14 @@ from .html_tree import Candidates, Element, HtmlPage, parse_html
 from .language import detect_language
 from .layout import Blocks, walk_page
 from .layout_kernel import B_BITS, B_CHARS, B_FORMULAS, B_START, B_STOP, B_TAG, DROP
+from .optout_signals import Signal, header_signal, html_signal
 from .text_kernel import HOLDS_TEX_SIGN
 
-EXTRACT_VERSION = "2"
+EXTRACT_VERSION = "3"
 """Version of extraction as a whole (this file, html, formulas, mathml, layout, density, encoding, language).
 
-1 (2026-11): first version. 2 (2026-11): compiled parser and walk; more forms of formulas.
+1 (2026-11): first version. 2 (2026-11): compiled parser and walk; more forms of formulas. 3 (2026-11): pages that opt
+out are dropped.
 Part of the key of every documents artifact.
 """
 
@@ -49,25 +51,33 @@ _MAX_TITLE_CHARS = 300
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A page without a document. `reason`: `empty_page`, `too_large` or `no_text`."""
+    """A page without a document. `reason`: `empty_page`, `too_large`, `no_text`, or `opt-out: ` and the signal."""
 
     url: str
     reason: str
     source: str = ""
     offset: int = 0
+    tdm_policy: str = ""
+    """Where the owner of a page that opts out says on which terms it may be used."""
 
 
-def extract(page: Page, settings: ExtractSettings) -> Document | Dropped:
+def extract(page: Page, settings: ExtractSettings, opt_out: OptOutSettings | None = None) -> Document | Dropped:
     """The document in an HTML page, or why there is none. Never raises for bad HTML.
 
+    `opt_out` says which of the page's own wishes are respected; None reads none of them.
     Not in the paper: the extractor; see density.py for the rule that separates content from boilerplate.
     """
     if len(page.html) > settings.max_html_bytes:
         return Dropped(page.url, "too_large", page.source, page.offset)
+    asks = opt_out if opt_out is not None and opt_out.respect_page_signals else None
+    if asks and (signal := header_signal(page.headers, asks)):
+        return _opted_out(page, signal)
     data = decode_to_utf8(page.html, page.content_type)
     if not data.strip():
         return Dropped(page.url, "empty_page", page.source, page.offset)
     tree = parse_html(data, _CANDIDATES)
+    if asks and (signal := html_signal(tree, page.headers, asks)):
+        return _opted_out(page, signal)
     found = FoundFormulas(data)
     blocks = with_text_formulas(walk_page(tree, element_claims(tree, found), WALK_TABLES), found)
     kept = content_blocks(blocks) if settings.main_content else list(range(len(blocks)))
@@ -78,6 +88,10 @@ def extract(page: Page, settings: ExtractSettings) -> Document | Dropped:
         url=page.url, text=body, title=page_title(tree), language=detect_language(body), formulas=formulas,
         rules=rules, source=page.source, offset=page.offset, date=page.date,
     )  # fmt: skip
+
+
+def _opted_out(page: Page, signal: Signal) -> Dropped:
+    return Dropped(page.url, signal.reason, page.source, page.offset, signal.policy)
 
 
 def warm_up() -> None:

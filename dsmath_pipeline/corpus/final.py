@@ -14,9 +14,8 @@ Writes the artifact `math_corpus`:
 
 import functools
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,25 +29,17 @@ from ..recipe.schema import DecontaminationSettings, DedupSettings
 from ..records import CORPUS_SCHEMA
 from ..storage import ArtifactError, Folder, Manifest
 from ..text import TEXT_VERSION, estimate_tokens
-from .benchmark_texts import benchmarks_key, load_benchmark_texts
+from .benchmark_texts import benchmarks_key
 from .card import dataset_card
-from .decontaminate import (
-    DECONTAMINATION_VERSION,
-    BenchmarkIndex,
-    Hit,
-    build_index,
-    decontaminate_column,
-    decontaminate_text,
-    report_items,
-)
-from .dedup import dropped_row, smallest_ids, write_dropped_sample
+from .contamination import Contamination, find_contamination, phrase_rows, report_items
+from .decontaminate import DECONTAMINATION_VERSION, decontaminate_text
+from .dedup import write_dropped_sample
 from .minhash import MINHASH_VERSION, clusters_of, kept_pages, signatures
+from .near_dedup import KNOWN_NEAR_DUPLICATE, of_earlier_crawls
+from .tally import CONTAMINATED, NEAR_DUPLICATE, Tally
 
 CORPUS_VERSION = f"1/text {TEXT_VERSION}/minhash {MINHASH_VERSION}/decontamination {DECONTAMINATION_VERSION}"
 
-NEAR_DUPLICATE, CONTAMINATED = "near_duplicate", "contaminated"
-_MIN_PAGES_FOR_WORKERS = 20_000
-"""Every worker process prepares the benchmarks again (seconds): below this, one process is faster."""
 _PART_CHARS = 256_000_000
 """A part file is closed when its texts reach this length."""
 
@@ -61,6 +52,7 @@ def assemble_corpus(
     dedup: DedupSettings,
     decontamination: DecontaminationSettings,
     *,
+    near_duplicates: Folder | None = None,
     workers: int = 1,
     progress: Progress = SILENT,
     force: bool = False,
@@ -69,7 +61,9 @@ def assemble_corpus(
 
     `collected` are the folders of iterations 1, 2, ..., last (columns id, score, ...); the pages of the last one make
     the corpus and `collection_iteration` is the first one that holds a page. `benchmarks` is a folder of JSONL files;
-    None leaves decontamination out, which the card then says. Counts: `num_collected`, `num_kept`, `dropped` by reason
+    None leaves decontamination out, which the card then says. `near_duplicates` is the artifact of near_dedup.py that
+    compared the documents with earlier crawls: pages of which the corpus so far holds a near-duplicate are dropped
+    (`near_duplicate_of_earlier_crawl`). Counts: `num_collected`, `num_kept`, `dropped` by reason
     (they add up), `num_tokens`, `num_segments_dropped`, pages and tokens by `languages`, `iterations`, `top_domains`.
 
     Raises ArtifactError when an input is missing, no iteration is given, or a collected page has no document.
@@ -79,10 +73,15 @@ def assemble_corpus(
     settings = {"dedup": storage.settings_dict(dedup), "decontamination": storage.settings_dict(decontamination)}
     inputs: dict[str, Folder | str] = {"unique_documents": unique_documents}
     inputs |= {f"collected_{number}": path for number, path in enumerate(collected, 1)}
+    if near_duplicates is not None:
+        inputs["near_duplicates"] = near_duplicates
     inputs["benchmarks"] = "none" if benchmarks is None else benchmarks_key(benchmarks)
     with storage.stage(out, "math_corpus", CORPUS_VERSION, settings, inputs, force=force) as run:
         if run.artifact:
-            work = _Work(run.artifact, unique_documents, list(collected), benchmarks, dedup, decontamination, workers)
+            work = _Work(
+                run.artifact, unique_documents, list(collected), benchmarks, near_duplicates, dedup, decontamination,
+                workers,
+            )  # fmt: skip
             _assemble(work, progress)
     assert run.manifest is not None
     return run.manifest
@@ -96,6 +95,7 @@ class _Work:
     documents: Folder
     collected: list[Folder]
     benchmarks: Folder | None
+    near_duplicates: Folder | None
     dedup: DedupSettings
     decontamination: DecontaminationSettings
     workers: int
@@ -113,8 +113,9 @@ def _assemble(work: _Work, progress: Progress) -> None:
     values = _select(work, progress)
     names = _page_names(work)
     duplicates = _near_duplicates(work, values)
-    found = _find_contamination(work, len(names), duplicates, progress)
-    tally = _write_parts(work, names, duplicates, found)
+    earlier = _of_earlier_crawls(work, names)
+    found = _find_contamination(work, len(names), {*duplicates, *earlier}, progress)
+    tally = _write_parts(work, names, duplicates, earlier, found)
     _write_reports(work, names, duplicates, found, tally)
     storage.remove(work.selected)
     progress.log(f"kept {work.artifact.num_rows:,} of {len(names):,} pages; dropped {dict(tally.dropped)}")
@@ -184,114 +185,47 @@ def _near_duplicates(work: _Work, values: np.ndarray) -> dict[int, tuple[int, in
     return {page: (numbers[page], other) for page, other in enumerate(kept) if other != page}
 
 
+def _of_earlier_crawls(work: _Work, names: list[tuple[str, str]]) -> dict[int, str]:
+    """Page number -> id of the page of an earlier crawl that stands for it."""
+    if work.near_duplicates is None:
+        return {}
+    stand_ins = of_earlier_crawls(work.near_duplicates)
+    return {page: stand_ins[id] for page, (id, _) in enumerate(names) if id in stand_ins}
+
+
 # 3. benchmark texts ------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Contamination:
-    """What the third pass found."""
-
-    index: BenchmarkIndex | None = None
-    hits: dict[int, list[Hit]] = field(default_factory=dict)
-    """By page number."""
-    ignored: dict[int, int] = field(default_factory=dict)
-    """Short benchmark texts (numbers) that are phrases, with the number of pages that hold them."""
-    read: dict[str, Any] = field(default_factory=dict)
-    """What was read of the benchmarks."""
-
-
-def _find_contamination(
-    work: _Work, num_pages: int, duplicates: Mapping[int, Any], progress: Progress
-) -> _Contamination:
+def _find_contamination(work: _Work, num_pages: int, skipped: Container[int], progress: Progress) -> Contamination:
     if work.benchmarks is None:
-        return _Contamination()
-    key, plain = benchmarks_key(work.benchmarks), work.decontamination.model_dump_json()
-    index, read = _index(work.benchmarks, key, plain)
-    found = _Contamination(index, read=read)
-    search = functools.partial(
-        _search_shard, selected=work.selected, benchmarks=work.benchmarks, key=key, settings_json=plain
-    )
-    workers = work.workers if num_pages >= _MIN_PAGES_FOR_WORKERS else 1
-    results = map_shards(search, work.shards, workers=workers, what="decontamination", progress=progress)
-    start = 0
-    for num_rows, hits in results:
-        found.hits |= {start + row: some for row, some in hits.items() if start + row not in duplicates}
-        start += num_rows
-    limit = work.decontamination.max_short_hits
-    pages_of = Counter(number for hits in found.hits.values() for number in {h.text_number for h in hits if h.is_short})
-    found.ignored = {number: count for number, count in pages_of.items() if count > limit}
-    return found
-
-
-@functools.lru_cache(maxsize=1)
-def _index(benchmarks: Folder, key: str, settings_json: str) -> tuple[BenchmarkIndex, dict[str, Any]]:
-    """The index and what was read for it, made once in a process; `key` is the content's identity."""
-    settings = DecontaminationSettings.model_validate_json(settings_json)
-    texts = load_benchmark_texts(benchmarks)
-    read = {name: value for name, value in asdict(texts).items() if name != "texts"}
-    return build_index(texts.texts, settings), {"num_texts": len(texts.texts), **read}
-
-
-def _search_shard(
-    shard: str, *, selected: Folder, benchmarks: Folder, key: str, settings_json: str
-) -> tuple[int, dict[int, list[Hit]]]:
-    index, _ = _index(benchmarks, key, settings_json)
-    texts = storage.read_table(selected / f"{shard}.parquet", ["text"])["text"]
-    return len(texts), {row: hits for row, _, hits in decontaminate_column(texts, index)}
+        return Contamination()
+    files = [work.selected / f"{shard}.parquet" for shard in work.shards]
+    return find_contamination(
+        files, work.benchmarks, work.decontamination, skipped=skipped, num_texts=num_pages, workers=work.workers,
+        progress=progress,
+    )  # fmt: skip
 
 
 # 4. write ----------------------------------------------------------------------------------------------------------
 
 
-class _Tally:
-    """Sums over the pages that are kept, and a sample of those that are not."""
-
-    def __init__(self, num_sampled: int):
-        self.num_tokens = self.num_segments_dropped = self.num_documents_cut = 0
-        self.pages: dict[str, Counter] = {name: Counter() for name in ("languages", "iterations", "top_domains")}
-        self.tokens: dict[str, Counter] = {name: Counter() for name in self.pages}
-        self.dropped: Counter = Counter({NEAR_DUPLICATE: 0, CONTAMINATED: 0})
-        self.sample: list[Mapping[str, Any]] = []
-        self.num_sampled = num_sampled
-
-    def keep(self, row: Mapping[str, Any]) -> None:
-        self.num_tokens += row["num_tokens"]
-        values = (row["language"], str(row["collection_iteration"]), row["domain"])
-        for name, value in zip(self.pages, values, strict=True):
-            self.pages[name][value] += 1
-            self.tokens[name][value] += row["num_tokens"]
-
-    def drop(self, row: Mapping[str, Any], reason: str, **why: Any) -> None:
-        self.dropped[reason] += 1
-        entry = {"id": row["id"], "url": row["url"], "drop_reason": reason, **why}
-        self.sample.append(dropped_row(row["text"], entry))
-        if len(self.sample) > 20 * self.num_sampled + 1000:
-            self.sample = smallest_ids(self.sample, self.num_sampled)
-
-    def counts(self) -> dict[str, Any]:
-        plain: dict[str, Any] = {
-            "dropped": dict(self.dropped),
-            "num_tokens": self.num_tokens,
-            "num_segments_dropped": self.num_segments_dropped,
-            "num_documents_cut": self.num_documents_cut,
-            "num_domains": len(self.pages["top_domains"]),
-        }
-        for name, pages in self.pages.items():
-            ordered = sorted(pages, key=lambda value: (-pages[value], value))[:20]
-            plain[name] = {v: {"num_pages": pages[v], "num_tokens": self.tokens[name][v]} for v in ordered}
-        return plain
-
-
 def _write_parts(
-    work: _Work, names: list[tuple[str, str]], duplicates: Mapping[int, tuple[int, int]], found: _Contamination
-) -> _Tally:
+    work: _Work,
+    names: list[tuple[str, str]],
+    duplicates: Mapping[int, tuple[int, int]],
+    earlier: Mapping[int, str],
+    found: Contamination,
+) -> Tally:
     """Write the part files and count."""
-    tally = _Tally(work.dedup.num_sampled_drops)
+    tally = Tally(work.dedup.num_sampled_drops)
     rows: list[dict[str, Any]] = []
     page = part = chars = 0
     for shard in work.shards:
         for row in storage.read_table(work.selected / f"{shard}.parquet").to_pylist():
-            if page in duplicates:
+            if page in earlier:
+                tally.drop(row, KNOWN_NEAR_DUPLICATE, kept_id=earlier[page])
+                kept = None
+            elif page in duplicates:
                 tally.drop(row, NEAR_DUPLICATE, kept_id=names[duplicates[page][1]][0])
                 kept = None
             else:
@@ -311,12 +245,12 @@ def _write_parts(
 
 
 def _decontaminated(
-    row: dict[str, Any], has_hits: bool, found: _Contamination, settings: DecontaminationSettings, tally: _Tally
+    row: dict[str, Any], has_hits: bool, found: Contamination, settings: DecontaminationSettings, tally: Tally
 ) -> dict[str, Any] | None:
     """The row without contaminated segments; None when too little of it is left."""
     if not has_hits or found.index is None:
         return row
-    text, hits = decontaminate_text(row["text"], found.index, found.ignored)
+    text, hits = decontaminate_text(row["text"], found.index, found.phrases)
     if not hits:
         return row
     if len(text.strip()) < settings.min_kept_share * len(row["text"]):
@@ -331,8 +265,8 @@ def _write_reports(
     work: _Work,
     names: list[tuple[str, str]],
     duplicates: Mapping[int, tuple[int, int]],
-    found: _Contamination,
-    tally: _Tally,
+    found: Contamination,
+    tally: Tally,
 ) -> None:
     """Everything beside the corpus: clusters, dropped sample, contamination report, counts, dataset card."""
     artifact, counts = work.artifact, tally.counts()
@@ -342,23 +276,21 @@ def _write_reports(
     ]
     storage.write_bytes(artifact.path / "clusters" / "near_duplicates.jsonl", "".join(f"{x}\n" for x in lines).encode())
     write_dropped_sample(artifact, tally.sample, tally.num_sampled)
-    items = [] if found.index is None else report_items(found.hits, found.index, found.ignored, names)
+    items = report_items(found)
     report = {
         "is_decontaminated": found.index is not None,
         "benchmarks": found.read,
         "num_segments_dropped": tally.num_segments_dropped,
         "num_documents_cut": tally.num_documents_cut,
         "num_documents_dropped": tally.dropped[CONTAMINATED],
-        "ignored_phrases": [
-            {"item": found.index.texts[n].item, "text": found.index.texts[n].text, "num_pages": count}
-            for n, count in sorted(found.ignored.items())
-            if found.index is not None
-        ],
+        "ignored_phrases": phrase_rows(found),
         "items": items,
     }
     artifact.write_json("contamination/report.json", report)
     artifact.counts |= {"num_collected": len(names), "num_kept": artifact.num_rows, **counts}
     artifact.counts |= {"num_contaminated_items": len(items), "benchmarks": found.read}
+    before = storage.read_manifest(work.documents).counts
+    artifact.counts |= {name: before[name] for name in ("opt_out",) if name in before}
     card = dataset_card(artifact.counts, artifact.settings, len(work.collected))
     storage.write_bytes(artifact.path / "README.md", card.encode())
 
@@ -370,22 +302,3 @@ def _page_names(work: _Work) -> list[tuple[str, str]]:
         table = storage.read_table(work.selected / f"{shard}.parquet", ["id", "url"])
         names += zip(table["id"].to_pylist(), table["url"].to_pylist(), strict=True)
     return names
-
-
-def remaining_contamination(
-    corpus: Folder, benchmarks: Folder, settings: DecontaminationSettings
-) -> list[dict[str, str]]:
-    """Benchmark texts that the finished corpus still holds: url, item, matched. Empty when decontamination worked.
-
-    Short texts that the corpus's report lists as ignored phrases do not count.
-    """
-    index, _ = _index(benchmarks, benchmarks_key(benchmarks), settings.model_dump_json())
-    report = storage.read_json(corpus / "contamination" / "report.json")
-    phrases = {(phrase["item"], phrase["text"]) for phrase in report["ignored_phrases"]}
-    ignored = {number for number, text in enumerate(index.texts) if (text.item, text.text) in phrases}
-    found = []
-    table = storage.read_table(corpus, ["url", "text"])
-    for row, _, hits in decontaminate_column(table["text"], index, ignored):
-        url = table["url"][row].as_py()
-        found += [{"url": url, "item": hit.item, "matched": hit.matched} for hit in hits]
-    return found

@@ -22,7 +22,8 @@ import unicodedata
 import numpy as np
 
 from ..text import CJK
-from . import decontaminate_kernel as kernel
+from . import grams_kernel as kernel
+from .characters import stands_alone
 
 GRAMS_VERSION = "2"
 """1 (2026-11): `text.words`. 2 (2026-11): TeX and markup, letters and digits apart."""
@@ -80,7 +81,6 @@ def tables() -> kernel.GramTables:
     """The kernel's tables, made once in a process (a quarter of a second)."""
     classes = np.zeros(kernel.NUM_POINTS, np.uint8)
     rewrites = np.zeros(kernel.NUM_POINTS, np.int32)
-    seconds = _second_halves()
     pool, starts = [b"", b""], [0, 0, 0]
     numbers = {b"": 1}
     for point in range(kernel.NUM_POINTS):
@@ -90,8 +90,7 @@ def tables() -> kernel.GramTables:
             continue
         if is_script(character):
             classes[point] |= kernel.SCRIPT
-        first = unicodedata.normalize("NFKD", character)[0]
-        if unicodedata.combining(first) or first in seconds:
+        if not stands_alone(unicodedata.normalize("NFKD", character)):
             rewrites[point] = kernel.IN_CONTEXT
             continue
         plain = "" if _INVISIBLE.match(character) else _plain(character)
@@ -165,17 +164,6 @@ def _class(character: str) -> int:
     if _CJK.match(character):
         return kernel.CJK_CHARACTER
     return kernel.LETTER if character.isalnum() else 0
-
-
-@functools.cache
-def _second_halves() -> frozenset[str]:
-    """Characters that may join the one before them under NFKC although they are no combining marks."""
-    found = {chr(point) for point in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))}
-    for point in range(0x80, kernel.NUM_POINTS):
-        parts = unicodedata.decomposition(chr(point)).split()
-        if len(parts) == 2 and not parts[0].startswith("<"):
-            found.add(chr(int(parts[1], 16)))
-    return frozenset(found)
 
 
 def _name_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

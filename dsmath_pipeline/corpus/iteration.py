@@ -2,7 +2,8 @@
 
 Knows where an iteration's artifacts lie and what each stage reads; the stages themselves are in their own files.
 
-    <root>/seed  unique_documents  iteration_<k>/{seed_set, classifier, scores, collected, domains, annotations}
+    <root>/seed  unique_documents  held_out
+           iteration_<k>/{seed_set, classifier, scores, collected, domains, annotations, contamination}
 
 An orchestrator plans a fixed number of iterations. Once an iteration has converged, the later ones carry it forward:
 their folders hold the same files (hard links where the disk allows) and `carried_forward` in the manifest's counts.
@@ -19,8 +20,9 @@ from ..recipe.schema import IterationSettings, Recipe
 from ..storage import Folder, Manifest
 from .annotation import AUTO, annotate
 from .domains import find_domains
+from .held_out import write_held_out
 from .ranking import collect
-from .seeds import Previous, build_seed_set
+from .seed_set import Previous, build_seed_set
 
 CARRY_VERSION = "1"
 STAGES = ("seed_set", "classifier", "scores", "collected", "domains", "annotations")
@@ -59,6 +61,16 @@ def last_iteration(root: Folder, settings: IterationSettings) -> int:
     raise storage.ArtifactError(f"no iteration under {root} is finished: run iteration 1 first")
 
 
+def stage_held_out(
+    root: Folder, recipe: Recipe, *, judged: str = "", progress: Progress = SILENT, force: bool = False
+) -> Manifest:
+    """The held-out set of all iterations, with the texts of the file `judged` if one is named."""
+    return write_held_out(
+        root / "seed", root / "unique_documents", root / "held_out", recipe.seeds, judged=judged, progress=progress,
+        force=force,
+    )  # fmt: skip
+
+
 def stage_seed_set(
     root: Folder, k: int, recipe: Recipe, *, progress: Progress = SILENT, force: bool = False
 ) -> Manifest:
@@ -70,8 +82,8 @@ def stage_seed_set(
         annotations = [iteration_folder(root, j, "annotations") for j in range(1, k)]
         previous = Previous(annotations, iteration_folder(root, k - 1, "collected"))
     return build_seed_set(
-        root / "seed", root / "unique_documents", iteration_folder(root, k, "seed_set"), recipe.seeds, recipe.seed,
-        iteration=k, previous=previous, progress=progress, force=force,
+        root / "seed", root / "unique_documents", root / "held_out", iteration_folder(root, k, "seed_set"),
+        recipe.seeds, recipe.seed, iteration=k, previous=previous, progress=progress, force=force,
     )  # fmt: skip
 
 
@@ -84,8 +96,8 @@ def stage_classifier(
     if has_converged(root, k - 1, recipe.iteration):
         return carry_forward(root, k, "classifier", force=force)
     return train_classifier(
-        iteration_folder(root, k, "seed_set"), iteration_folder(root, k, "classifier"), recipe.classifier, recipe.seed,
-        iteration=k, workers=workers, progress=progress, force=force,
+        iteration_folder(root, k, "seed_set"), root / "held_out", iteration_folder(root, k, "classifier"),
+        recipe.classifier, recipe.seed, iteration=k, workers=workers, progress=progress, force=force,
     )  # fmt: skip
 
 
@@ -104,7 +116,7 @@ def stage_scores(
 
 
 def stage_collected(
-    root: Folder, k: int, recipe: Recipe, *, progress: Progress = SILENT, force: bool = False
+    root: Folder, k: int, recipe: Recipe, *, workers: int = 0, progress: Progress = SILENT, force: bool = False
 ) -> Manifest:
     """Documents that iteration `k` collects. Carried forward, all of them count as collected before."""
     if has_converged(root, k - 1, recipe.iteration):
@@ -112,19 +124,20 @@ def stage_collected(
         return carry_forward(root, k, "collected", counts=known, force=force)
     return collect(
         iteration_folder(root, k, "scores"), iteration_folder(root, k, "collected"), recipe.ranking,
-        previous=iteration_folder(root, k - 1, "collected") if k > 1 else None, progress=progress, force=force,
+        previous=iteration_folder(root, k - 1, "collected") if k > 1 else None, workers=workers, progress=progress,
+        force=force,
     )  # fmt: skip
 
 
 def stage_domains(
-    root: Folder, k: int, recipe: Recipe, *, progress: Progress = SILENT, force: bool = False
+    root: Folder, k: int, recipe: Recipe, *, workers: int = 0, progress: Progress = SILENT, force: bool = False
 ) -> Manifest:
     """Mathematical domains of iteration `k` and their URL prefixes."""
     if has_converged(root, k - 1, recipe.iteration):
         return carry_forward(root, k, "domains", force=force)
     return find_domains(
         iteration_folder(root, k, "scores"), iteration_folder(root, k, "collected"), root / "unique_documents",
-        iteration_folder(root, k, "domains"), recipe.domains, progress=progress, force=force,
+        iteration_folder(root, k, "domains"), recipe.domains, workers=workers, progress=progress, force=force,
     )  # fmt: skip
 
 
@@ -137,6 +150,28 @@ def stage_annotations(
     return annotate(
         iteration_folder(root, k, "domains"), iteration_folder(root, k, "annotations"), recipe.annotation,
         labels=labels, iteration=k, progress=progress, force=force,
+    )  # fmt: skip
+
+
+def stage_contamination(
+    root: Folder,
+    k: int,
+    recipe: Recipe,
+    *,
+    benchmarks: Folder,
+    workers: int = 0,
+    progress: Progress = SILENT,
+    force: bool = False,
+) -> Manifest:
+    """Benchmark texts in what iteration `k` collected; in iteration 1 also those in the seed."""
+    from .contamination import report_contamination
+
+    if has_converged(root, k - 1, recipe.iteration):
+        return carry_forward(root, k, "contamination", force=force)
+    return report_contamination(
+        root / "unique_documents", iteration_folder(root, k, "collected"), benchmarks,
+        iteration_folder(root, k, "contamination"), recipe.decontamination, seed=root / "seed" if k == 1 else None,
+        workers=workers, progress=progress, force=force,
     )  # fmt: skip
 
 
@@ -156,8 +191,8 @@ def run_iteration(
         "seed_set": lambda: stage_seed_set(root, k, recipe, **common),
         "classifier": lambda: stage_classifier(root, k, recipe, workers=workers, **common),
         "scores": lambda: stage_scores(root, k, recipe, workers=workers, **common),
-        "collected": lambda: stage_collected(root, k, recipe, **common),
-        "domains": lambda: stage_domains(root, k, recipe, **common),
+        "collected": lambda: stage_collected(root, k, recipe, workers=workers, **common),
+        "domains": lambda: stage_domains(root, k, recipe, workers=workers, **common),
         "annotations": lambda: stage_annotations(root, k, recipe, labels=labels, **common),
     }
     return {name: step() for name, step in steps.items()}

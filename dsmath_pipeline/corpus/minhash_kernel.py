@@ -20,7 +20,6 @@ HASH_START, HASH_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 GRAM_BASE = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2, _33, _32 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53), np.uint64(33), np.uint64(32)
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
-_BATCH = 512
 NO_GRAM = np.uint32(0xFFFFFFFF)
 
 
@@ -90,13 +89,10 @@ def _power(n):
     return value
 
 
-@entry
-def grams(data, start, stop, table, n, out):
-    """Write the hash of every run of `n` words to `out` (uint64), in order; returns how many.
-
-    A text of fewer words is one gram of all its words; one without words has none.
-    """
-    ring = np.zeros(n, np.uint64)
+@compiled
+def _write_grams(data, start, stop, table, n, ring, out):
+    """The work of `grams`; `ring` (uint64 of `n`) is scratch."""
+    ring[:] = _ZERO
     oldest = _power(n)
     total = _ZERO
     num_words = np.int64(0)
@@ -119,11 +115,20 @@ def grams(data, start, stop, table, n, out):
     return count
 
 
+@entry
+def grams(data, start, stop, table, n, out):
+    """Write the hash of every run of `n` words to `out` (uint64), in order; returns how many.
+
+    A text of fewer words is one gram of all its words; one without words has none.
+    """
+    return _write_grams(data, start, stop, table, n, np.empty(n, np.uint64), out)
+
+
 @compiled
 def _lower(values, count, multipliers, offsets, best):
-    """Lower each of `best` to the smallest of its permuted values."""
+    """Lower each of `best` to the smallest of the permuted upper halves of the values."""
     for q in range(count):
-        value = values[q]
+        value = np.uint32(values[q] >> _32)
         for k in range(len(best)):
             permuted = np.uint32(value * multipliers[k] + offsets[k])
             best[k] = min(best[k], permuted)
@@ -132,36 +137,15 @@ def _lower(values, count, multipliers, offsets, best):
 @entry
 def write_signatures(data, bounds, first, last, table, n, multipliers, offsets, out):
     """Write the MinHash values (uint32) of the texts `first` to `last` - 1; text i ends where text i + 1 starts."""
-    ring = np.zeros(n, np.uint64)
-    batch = np.empty(_BATCH, np.uint32)
-    oldest = _power(n)
+    longest = np.int64(0)
     for row in range(first, last):
-        best = out[row]
-        best[:] = NO_GRAM
-        ring[:] = _ZERO
-        total = _ZERO
-        num_words = np.int64(0)
-        count = np.int64(0)
-        at = np.int64(bounds[row])
-        stop = np.int64(bounds[row + 1])
-        while True:
-            at, word = _next_word(data, at, stop, table)
-            if word == _ZERO:
-                break
-            slot = num_words % n
-            total = total * GRAM_BASE + word - ring[slot] * oldest
-            ring[slot] = word
-            num_words += 1
-            if num_words >= n:
-                batch[count] = np.uint32(mix(total) >> _32)
-                count += 1
-                if count == _BATCH:
-                    _lower(batch, count, multipliers, offsets, best)
-                    count = np.int64(0)
-        if 0 < num_words < n:
-            batch[0] = np.uint32(mix(total) >> _32)
-            count = np.int64(1)
-        _lower(batch, count, multipliers, offsets, best)
+        longest = max(longest, np.int64(bounds[row + 1]) - np.int64(bounds[row]))
+    ring = np.empty(n, np.uint64)
+    values = np.empty(longest + 1, np.uint64)
+    for row in range(first, last):
+        out[row][:] = NO_GRAM
+        count = _write_grams(data, np.int64(bounds[row]), np.int64(bounds[row + 1]), table, n, ring, values)
+        _lower(values, count, multipliers, offsets, out[row])
 
 
 @entry

@@ -9,7 +9,7 @@ then the longest text, then the smallest id.
 
 Writes the artifact `near_duplicates`, one shard for each input shard:
 - `<shard>.parquet`: id, cluster_id (the id of the page kept in its place), is_kept, signature (the MinHash values,
-  uint32, little-endian);
+  uint32, little-endian), url;
 - `dropped/sample.jsonl`: some dropped pages of either reason, as in `corpus/dedup.py`.
 Memory: about 600 bytes for each page of this crawl and each page kept of an earlier one.
 """
@@ -31,8 +31,9 @@ from ..storage import ArtifactError, Folder, Manifest
 from .dedup import dropped_row, smallest_ids, write_dropped_sample
 from .minhash import MINHASH_VERSION, clusters_of, kept_pages, signatures
 
-NEAR_DEDUP_VERSION = f"1/minhash {MINHASH_VERSION}"
-"""Version of the rules above. 1 (2026-11): first version."""
+NEAR_DEDUP_VERSION = f"2/minhash {MINHASH_VERSION}"
+"""Version of the rules above. 1 (2026-11): first version. 2 (2026-11): with URL and whether the kept page is of an
+earlier crawl."""
 
 NEAR_DUPLICATE, KNOWN_NEAR_DUPLICATE = "near_duplicate", "near_duplicate_of_earlier_crawl"
 _SIGNATURE_SETTINGS = ("ngram_words", "num_bands", "num_rows")
@@ -45,13 +46,15 @@ def find_near_duplicates(
     settings: DedupSettings,
     *,
     known: Sequence[Folder] = (),
+    shards: Sequence[str] | None = None,
     workers: int = 1,
     progress: Progress = SILENT,
     force: bool = False,
 ) -> Manifest:
     """Write the artifact `near_duplicates` of the crawl in `documents` (columns id, url, text).
 
-    `known` are the artifacts that this function wrote for earlier crawls, oldest first. Counts: `num_read`, `num_kept`,
+    `known` are the artifacts that this function wrote for earlier crawls, oldest first. `shards` names the Parquet
+    files that make the crawl, where `documents` holds more than one. Counts: `num_read`, `num_kept`,
     `dropped` by reason (they add up), `num_known` (pages kept of earlier crawls), `num_clusters` (of two pages or
     more). The result does not depend on `workers`.
 
@@ -59,13 +62,17 @@ def find_near_duplicates(
     another way.
     """
     used = settings.model_dump(include=_SETTINGS)
+    if shards is None:
+        shards = [file.stem for file in storage.parquet_files(documents)]
+    else:
+        used["shards"] = list(shards)
     inputs: dict[str, Folder | str] = {"documents": documents}
     inputs |= {f"known_{number}": path for number, path in enumerate(known, 1)}
     with storage.stage(out, "near_duplicates", NEAR_DEDUP_VERSION, used, inputs, force=force) as run:
         if run.artifact:
             for path in known:
                 _check_comparable(path, settings)
-            _write(documents, known, run.artifact, settings, workers, progress)
+            _write(documents, shards, known, run.artifact, settings, workers, progress)
     assert run.manifest is not None
     return run.manifest
 
@@ -98,13 +105,13 @@ class _Pages:
 
 def _write(
     documents: Folder,
+    shards: Sequence[str],
     known: Sequence[Folder],
     artifact: storage.Artifact,
     settings: DedupSettings,
     workers: int,
     progress: Progress,
 ) -> None:
-    shards = [file.stem for file in storage.parquet_files(documents)]
     if not shards:
         raise ArtifactError(f"no Parquet file in {documents}")
     work = artifact.path / "_signatures"
@@ -117,7 +124,8 @@ def _write(
     kept = kept_pages(clusters, pages.signatures, scores, pages.lengths, pages.ids, settings)
     for number, shard in enumerate(shards):
         start, end = pages.bounds[number : number + 2]
-        artifact.write_table(f"{shard}.parquet", _rows(pages, kept, start, end))
+        urls = storage.read_table(documents / f"{shard}.parquet", ["url"])["url"]
+        artifact.write_table(f"{shard}.parquet", _rows(pages, kept, start, end).append_column("url", urls))
     _write_counts(documents, shards, artifact, settings, pages, kept)
     storage.remove(work)
     counts = artifact.counts
@@ -151,7 +159,7 @@ def _unpack(column: pa.ChunkedArray) -> np.ndarray:
     return flat.astype(np.uint32, copy=False).reshape(-1, width // 4)
 
 
-def _read_pages(work: Folder, shards: list[str], known: Sequence[Folder]) -> _Pages:
+def _read_pages(work: Folder, shards: Sequence[str], known: Sequence[Folder]) -> _Pages:
     ids: list[str] = []
     parts = []
     for path in known:
@@ -177,6 +185,7 @@ def _rows(pages: _Pages, kept: np.ndarray, start: int, end: int) -> pa.Table:
             "id": pa.array(pages.ids[start:end], pa.string()),
             "cluster_id": pa.array([pages.ids[page] for page in kept[start:end].tolist()], pa.string()),
             "is_kept": pa.array(kept[start:end] == np.arange(start, end)),
+            "is_of_earlier_crawl": pa.array(kept[start:end] < pages.num_known),
             "signature": _pack(pages.signatures[start:end]),
         }
     )
@@ -184,7 +193,7 @@ def _rows(pages: _Pages, kept: np.ndarray, start: int, end: int) -> pa.Table:
 
 def _write_counts(
     documents: Folder,
-    shards: list[str],
+    shards: Sequence[str],
     artifact: storage.Artifact,
     settings: DedupSettings,
     pages: _Pages,
@@ -218,3 +227,10 @@ def _write_counts(
         "num_known": pages.num_known,
         "num_clusters": len(np.unique(kept[kept != np.arange(len(kept))])),
     }
+
+
+def of_earlier_crawls(near_duplicates: Folder) -> dict[str, str]:
+    """Id -> id of the page kept of an earlier crawl, of all pages that were dropped for one."""
+    table = storage.read_table(near_duplicates, ["id", "cluster_id", "is_of_earlier_crawl"])
+    gone = table.filter(table["is_of_earlier_crawl"])
+    return dict(zip(gone["id"].to_pylist(), gone["cluster_id"].to_pylist(), strict=True))

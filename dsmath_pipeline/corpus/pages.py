@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from .. import compute, storage
 from ..progress import SILENT, Progress
-from ..recipe.schema import ExtractSettings
+from ..recipe.schema import ExtractSettings, OptOutSettings
 from ..records import DOCUMENT_SCHEMA, Document, Page
 from ..storage import Folder, Manifest
 from ..text import estimate_tokens
@@ -40,7 +40,9 @@ ARTIFACT = "documents"
 _WARC_NAME = re.compile(r"\.w?arc(?:\.gz)?$", re.I)
 _HTML_NAME = re.compile(r"\.x?html?(?:\.gz)?$", re.I)
 _HOST = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*://(?:[^/?#@]*@)?(\[[^\]/]*\]|[^/?#:]*)")
+_RESPECTFUL = OptOutSettings()
 _MAX_LOST_RANGES = 1000
+_MAX_POLICIES = 100
 _MAX_SAMPLES = 50
 
 
@@ -72,6 +74,7 @@ def extract_files(
     inputs: Sequence[str | Path],
     out: Folder,
     settings: ExtractSettings,
+    opt_out: OptOutSettings = _RESPECTFUL,
     *,
     workers: int = 0,
     progress: Progress = SILENT,
@@ -81,16 +84,16 @@ def extract_files(
 
     Counts in the manifest: num_records = num_pages + sum(skipped) + lost; num_pages = num_rows + sum(dropped). `lost`
     counts byte ranges that could not be read; the first thousand are listed in lost_ranges as file, start, end, reason.
+    Pages that opt out are dropped as `opt-out: ...` (optout_signals.py); `tdm_policies` counts the policies they name.
     `latex_without_formula` counts documents whose text shows LaTeX although no formula was found, with samples.
     Raises InputError for an input that does not exist or holds nothing readable. Paper: section 2.1.
     """
     files = input_files(inputs)
     names = shard_names(files)
-    with storage.stage(
-        out, ARTIFACT, EXTRACT_VERSION, settings, {"pages": storage.file_key(files)}, force=force
-    ) as run:
+    key, used = storage.file_key(files), _all_settings(settings, opt_out)
+    with storage.stage(out, ARTIFACT, EXTRACT_VERSION, used, {"pages": key}, force=force) as run:
         if run.artifact:
-            work = functools.partial(_extract_shard, out=out, settings=settings)
+            work = functools.partial(_extract_shard, out=out, settings=settings, opt_out=opt_out)
             _load_kernels(progress)
             shards = [_Shard(file, name) for file, name in zip(files, names, strict=True)]
             results = compute.map_guarded(work, shards, workers=workers, what="extract files", progress=progress)
@@ -99,6 +102,10 @@ def extract_files(
             run.artifact.counts = total_counts(results)
     assert run.manifest is not None
     return run.manifest
+
+
+def _all_settings(settings: ExtractSettings, opt_out: OptOutSettings) -> dict[str, Any]:
+    return {**storage.settings_dict(settings), "opt_out": storage.settings_dict(opt_out)}
 
 
 def _load_kernels(progress: Progress) -> None:
@@ -114,6 +121,7 @@ def extract_to_file(
     settings: ExtractSettings,
     workers: int = 0,
     progress: Progress = SILENT,
+    opt_out: OptOutSettings = _RESPECTFUL,
 ) -> dict[str, Any]:
     """Extract into one Parquet file (records.DOCUMENT_SCHEMA). Returns the counts of `extract_files` and num_rows.
 
@@ -123,7 +131,7 @@ def extract_to_file(
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".extract-", dir=target.parent) as scratch:
         documents = Path(scratch) / ARTIFACT
-        manifest = extract_files(inputs, documents, settings, workers=workers, progress=progress)
+        manifest = extract_files(inputs, documents, settings, opt_out, workers=workers, progress=progress)
         unfinished = Path(scratch) / "documents.parquet"
         with pq.ParquetWriter(unfinished, DOCUMENT_SCHEMA, compression="zstd") as writer:
             for file in storage.parquet_files(documents):
@@ -171,7 +179,9 @@ def total_counts(shards: Sequence[dict[str, Any]]) -> dict[str, Any]:
     skipped: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
     rules: Counter[str] = Counter()
+    policies: Counter[str] = Counter()
     for counts in shards:
+        policies.update(counts["tdm_policies"])
         skipped.update(counts["skipped"])
         dropped.update(counts["dropped"])
         rules.update(counts["rules"])
@@ -182,6 +192,7 @@ def total_counts(shards: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "num_pages": sum(counts["num_pages"] for counts in shards),
         "skipped": dict(sorted(skipped.items())),
         "dropped": dict(sorted(dropped.items())),
+        "tdm_policies": dict(policies.most_common(_MAX_POLICIES)),
         "lost": sum(counts["lost"] for counts in shards),
         "lost_ranges": lost[:_MAX_LOST_RANGES],
         "num_formulas": sum(counts["num_formulas"] for counts in shards),
@@ -203,19 +214,22 @@ class _Shard:
 
 
 def _extract_shard(
-    shard: _Shard, guard: compute.ItemGuard, *, out: Folder, settings: ExtractSettings
+    shard: _Shard, guard: compute.ItemGuard, *, out: Folder, settings: ExtractSettings, opt_out: OptOutSettings
 ) -> dict[str, Any]:
     inputs = {"file": storage.file_key([shard.file])}
-    key = storage.artifact_key(ARTIFACT, EXTRACT_VERSION, storage.settings_dict(settings), inputs)
+    key = storage.artifact_key(ARTIFACT, EXTRACT_VERSION, _all_settings(settings, opt_out), inputs)
     done = storage.finished_shard(out, shard.name, key)
     if done is not None:
         return done
-    table, counts = extract_one_file(shard.file, settings, guard)
+    table, counts = extract_one_file(shard.file, settings, guard, opt_out)
     return storage.commit_shard(out, shard.name, key, table, counts)
 
 
 def extract_one_file(
-    path: Folder, settings: ExtractSettings, guard: compute.ItemGuard | None = None
+    path: Folder,
+    settings: ExtractSettings,
+    guard: compute.ItemGuard | None = None,
+    opt_out: OptOutSettings = _RESPECTFUL,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The documents of one WARC or HTML file as a table (records.DOCUMENT_SCHEMA) and its counts.
 
@@ -227,11 +241,13 @@ def extract_one_file(
     rules: Counter[str] = Counter()
     rows: list[dict[str, Any]] = []
     unread: list[str] = []
+    policies: Counter[str] = Counter()
     pages = _pages_of(path, settings, report)
-    work = functools.partial(extract, settings=settings)
+    work = functools.partial(extract, settings=settings, opt_out=opt_out)
     for document in extract_guarded(pages, work, settings.page_seconds, guard, dropped):
         if isinstance(document, Dropped):
             dropped[document.reason] += 1
+            policies.update([document.tdm_policy] if document.tdm_policy else [])
             continue
         rules.update(document.rules)
         rows.append(_row(document))
@@ -242,6 +258,7 @@ def extract_one_file(
         "num_pages": report.num_pages,
         "skipped": dict(report.skipped),
         "dropped": dict(dropped),
+        "tdm_policies": dict(policies.most_common(_MAX_POLICIES)),
         "lost": len(report.lost),
         "lost_ranges": [{"file": path.name, **asdict(lost)} for lost in report.lost[:_MAX_LOST_RANGES]],
         "num_formulas": sum(len(row["formulas"]) for row in rows),

@@ -1,14 +1,19 @@
 """Score every document with an iteration's classifier (section 2.1).
 
 A score is the classifier's exact log-odds of "math" (see collapse.py): probabilities saturate near 1, log-odds rank on.
-Text is segmented with text.segment, as in training. With several folds a crawl page is scored by the one model that
-was trained without it; texts of other origin (score_texts, score_file) get the mean of all models.
+Text is segmented as in training (segmentation.py) and scored by one compiled pass over the bytes of an Arrow column; no
+document becomes a Python object. With several folds a crawl page is scored by the one model that was trained without
+it; texts of other origin (score_texts, score_file) get the mean of all models.
+
+The workers are threads: the kernels release the interpreter's lock, and a thread needs one batch of documents where a
+process would need an interpreter with all its libraries.
 
 Writes the artifact `scores`: records.SCORE_SCHEMA, one Parquet sidecar for each shard of documents, never text.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,19 +23,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .. import storage
-from ..compute import map_shards
+from ..compute import ShardError, num_workers
 from ..progress import SILENT, Progress, track
 from ..records import SCORE_SCHEMA
 from ..storage import ArtifactError, Folder, Manifest
-from ..text import TEXT_VERSION, segment
+from ..text import TEXT_VERSION
+from . import scoring_kernel as kernel
 from .collapse import Collapsed, collapse, load_collapsed
-from .scoring_kernel import mean_values
-from .seeds import fold_of
+from .seed_set import fold_of
+from .segmentation import column_bytes, max_masked, read_only, segment_bytes, segment_column, tables
 
-SCORING_VERSION = f"1/text {TEXT_VERSION}"
+SCORING_VERSION = f"2/text {TEXT_VERSION}"
+"""1 (2026-11): first version. 2 (2026-11): values of words in double precision, which moves the last digits."""
 NO_EVIDENCE_LOGIT = -50.0
 """Log-odds of a text without one known token: it is ranked last and never collected."""
-_TEXTS_AT_ONCE = 1024
+_TEXTS_AT_ONCE = 256
+_BYTES_AT_ONCE = 1 << 20
+"""Bytes of a Parquet column read at once."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,11 @@ class Classifier:
     """The collapsed models of one iteration, one for each fold."""
 
     models: tuple[Collapsed, ...]
+
+    @property
+    def mask_formulas(self) -> bool:
+        """Are texts segmented without the content of formulas, as they were in training?"""
+        return self.models[0].mask_formulas
 
 
 def load_classifier(path: Folder) -> Classifier:
@@ -59,12 +73,25 @@ def load_classifier(path: Folder) -> Classifier:
 
 def score_texts(classifier: Classifier, texts: Sequence[str]) -> np.ndarray:
     """Log-odds of "math" for raw texts (float64), the mean over the classifier's models."""
-    return score_segmented(classifier, [" ".join(segment(text)) for text in texts])
+    return score_column(classifier, _column(texts))
 
 
 def score_segmented(classifier: Classifier, texts: Sequence[str]) -> np.ndarray:
     """Log-odds for texts whose tokens are already separated by spaces, the mean over the classifier's models."""
-    return np.mean([_logits(model, texts) for model in classifier.models], axis=0)
+    return score_segmented_column(classifier, _column(texts))
+
+
+def score_segmented_column(classifier: Classifier, texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """As score_segmented, for a column."""
+    data, offsets = column_bytes(texts)
+    return np.mean([_logits_of_segmented(model, data, offsets) for model in classifier.models], axis=0)
+
+
+def score_column(classifier: Classifier, texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Log-odds for a column of raw texts (nulls count as empty), the mean over the classifier's models."""
+    data, offsets = column_bytes(texts)
+    rows = np.arange(len(offsets) - 1)
+    return np.mean([_logits(model, data, offsets, rows) for model in classifier.models], axis=0)
 
 
 def to_scores(logits: np.ndarray) -> np.ndarray:
@@ -72,25 +99,40 @@ def to_scores(logits: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-logits))
 
 
-def _logits(model: Collapsed, texts: Sequence[str]) -> np.ndarray:
-    # Lone surrogates cannot be encoded; fastText never sees them either.
-    encoded = [text.encode("utf-8", "replace") for text in texts]
-    offsets = np.zeros(len(encoded) + 1, np.int64)
-    np.cumsum([len(text) for text in encoded], out=offsets[1:])
-    return _logits_of_bytes(model, np.frombuffer(b"".join(encoded) + b"\0", np.uint8), offsets)
+def warm_up() -> None:
+    """Load the compiled kernels; where they were never compiled, compile and keep them (about a minute)."""
+    model = Collapsed(kernel.build_word_table([b"a"], np.zeros(1)), np.zeros(1, np.float32), 2)
+    score_texts(Classifier((model,)), ["a b"])
+    score_segmented(Classifier((model,)), ["a b"])
+    segment_column(pa.array(["a b"]))
 
 
-def _logits_of_bytes(model: Collapsed, data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    arrays = [_read_only(a) for a in (data, offsets, model.word_keys, model.word_values, model.ngram_values)]
-    logits = mean_values(arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], model.word_ngrams)
+def _column(texts: Sequence[str]) -> pa.Array:
+    """Lone surrogates cannot be encoded and become "?"; fastText never sees them either."""
+    return pa.array([text.encode("utf-8", "replace") for text in texts], pa.large_binary())
+
+
+def _logits(model: Collapsed, data: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Log-odds of the raw texts `rows` of a column."""
+    masked = max_masked(model.mask_formulas)
+    logits, needs_python = kernel.score_texts(
+        data, offsets, read_only(rows), tables(), masked, *_tables_of(model), model.word_ngrams
+    )
+    slow = np.flatnonzero(needs_python)
+    if len(slow):
+        texts = [segment_bytes(data[offsets[row] : offsets[row + 1]], model.mask_formulas) for row in rows[slow]]
+        logits[slow] = _logits_of_segmented(model, *column_bytes(_column(texts)))
     return np.nan_to_num(logits, nan=NO_EVIDENCE_LOGIT)
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """A read-only plain view: numba compiles once for mapped and for ordinary arrays."""
-    view = np.asarray(array).view()
-    view.flags.writeable = False
-    return view
+def _logits_of_segmented(model: Collapsed, data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    rows = read_only(np.arange(len(offsets) - 1))
+    logits, _ = kernel.score_texts(data, offsets, rows, None, 0, *_tables_of(model), model.word_ngrams)
+    return np.nan_to_num(logits, nan=NO_EVIDENCE_LOGIT)
+
+
+def _tables_of(model: Collapsed) -> tuple[np.ndarray, np.ndarray]:
+    return read_only(model.words), read_only(model.ngram_values)
 
 
 def score_documents(
@@ -110,8 +152,9 @@ def score_documents(
     with storage.stage(out, "scores", SCORING_VERSION, None, inputs, force=force) as run:
         if run.artifact:
             files = storage.parquet_files(unique_documents)
-            score = functools.partial(_score_shard, classifier=classifier, out=out, key=run.artifact.key)
-            shards = map_shards(score, files, workers=workers, what="scores", progress=progress)
+            loaded = load_classifier(classifier)
+            score = functools.partial(_score_shard, classifier=loaded, out=out, key=run.artifact.key)
+            shards = _map_threads(score, files, num_workers(workers), progress)
             for file, counts in zip(files, shards, strict=True):
                 run.artifact.add_shard(file.stem, counts)
             total = max(run.artifact.num_rows, 1)
@@ -124,11 +167,29 @@ def score_documents(
     return run.manifest
 
 
-def _score_shard(file: Folder, *, classifier: Folder, out: Folder, key: str) -> dict[str, Any]:
+def _map_threads(
+    score: Callable[[Folder], dict[str, Any]], files: Sequence[Folder], workers: int, progress: Progress
+) -> list[dict[str, Any]]:
+    """`[score(file) for file in files]` on threads. Raises ShardError with the file's name."""
+    results = []
+    progress.update("scores", 0, len(files))
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(score, file) for file in files]
+        for done, (file, future) in enumerate(zip(files, futures, strict=True), 1):
+            try:
+                results.append(future.result())
+            except Exception as error:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise ShardError(f"{file}: {type(error).__name__}: {error}") from error
+            progress.update("scores", done, len(files))
+    return results
+
+
+def _score_shard(file: Folder, *, classifier: Classifier, out: Folder, key: str) -> dict[str, Any]:
     done = storage.finished_shard(out, file.stem, key)
     if done is not None:
         return done
-    table = score_parquet(load_classifier(classifier), file)
+    table = score_parquet(classifier, file)
     logits = table["logit"].to_numpy()
     missing = int((logits == NO_EVIDENCE_LOGIT).sum())
     counts = {"logit_sum": float(logits.sum()), "num_without_evidence": missing}
@@ -139,21 +200,26 @@ def score_parquet(classifier: Classifier, file: Folder) -> pa.Table:
     """SCORE_SCHEMA rows of a document shard; page ids choose the model when there are several."""
     parts = []
     with file.open("rb") as source:
-        for batch in pq.ParquetFile(source).iter_batches(
-            batch_size=_TEXTS_AT_ONCE, columns=["id", "url", "domain", "num_tokens", "text"]
+        for batch in _batches(
+            pq.ParquetFile(source, buffer_size=_BYTES_AT_ONCE), ["id", "url", "domain", "num_tokens"]
         ):
-            logits = _logits_by_fold(classifier, batch["id"].to_pylist(), batch["text"].to_pylist())
-            parts.append(_score_table(batch, logits))
+            parts.append(_score_table(batch, _logits_by_fold(classifier, batch)))
     return pa.concat_tables(parts) if parts else SCORE_SCHEMA.empty_table()
 
 
-def _logits_by_fold(classifier: Classifier, ids: list[str], texts: list[str]) -> np.ndarray:
-    segmented = [" ".join(segment(text)) for text in texts]
-    folds = [fold_of(ident, len(classifier.models)) for ident in ids]
-    logits = np.empty(len(ids), np.float64)
+def _batches(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    return file.iter_batches(batch_size=_TEXTS_AT_ONCE, columns=[*columns, "text"], use_threads=False)
+
+
+def _logits_by_fold(classifier: Classifier, batch: pa.RecordBatch) -> np.ndarray:
+    if len(classifier.models) == 1:
+        return score_column(classifier, batch["text"])
+    data, offsets = column_bytes(batch["text"])
+    folds = np.array([fold_of(ident, len(classifier.models)) for ident in batch["id"].to_pylist()], np.int64)
+    logits = np.empty(len(folds), np.float64)
     for number, model in enumerate(classifier.models):
-        rows = [row for row, fold in enumerate(folds) if fold == number]
-        logits[rows] = _logits(model, [segmented[row] for row in rows])
+        rows = np.flatnonzero(folds == number)
+        logits[rows] = _logits(model, data, offsets, rows)
     return logits
 
 
@@ -187,14 +253,14 @@ def _existing_files(path: Folder) -> list[Folder]:
 
 def _score_any(classifier: Classifier, file: Folder) -> pa.Table:
     with file.open("rb") as source:
-        parquet = pq.ParquetFile(source)
+        parquet = pq.ParquetFile(source, buffer_size=_BYTES_AT_ONCE)
         names = parquet.schema_arrow.names
         if "text" not in names:
             raise ArtifactError(f"{file} has no column `text`; its columns are {', '.join(names)}")
         kept = [name for name in ("id", "url") if name in names]
         parts = []
-        for batch in parquet.iter_batches(batch_size=_TEXTS_AT_ONCE, columns=[*kept, "text"]):
-            logits = score_texts(classifier, [text or "" for text in batch["text"].to_pylist()])
+        for batch in _batches(parquet, kept):
+            logits = score_column(classifier, batch["text"])
             columns = {name: batch[name] for name in kept}
             parts.append(pa.table({**columns, "logit": logits, "score": to_scores(logits)}))
     return (

@@ -34,6 +34,7 @@ _HTML_START = re.compile(
 _ENVELOPE_BYTES = 1 << 20
 """Room for the HTTP head and the chunk sizes of a body as long as the limit."""
 _USUAL_HEAD_BYTES = 4096
+_ROBOTS_FIELD = re.compile(rb"^x-robots-tag[ \t]*:[ \t]*([^\r\n]*)", re.I | re.M)
 _MAX_REASON_CHARS = 200
 
 
@@ -150,5 +151,8 @@ def _page_of(record: Record, source: str, limit: int) -> Page | str:
         return "empty"
     if not is_html and not _HTML_START.match(html[:8192]):
         return "not_html"
+    if "x-robots-tag" in http:  # repeated for several agents: a line of the value for each
+        found = _ROBOTS_FIELD.findall(record.beginning(body_start)[:body_start])
+        http["x-robots-tag"] = b"\n".join(found).decode("latin-1") or http["x-robots-tag"]
     url = headers.get("warc-target-uri", "").strip("<>").replace(" ", "%20")
     return Page(url, html, source, record.offset, headers.get("warc-date", ""), content_type, http)

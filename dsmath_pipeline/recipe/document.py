@@ -39,6 +39,8 @@ def _sections() -> Iterator[str]:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, tuple):
+        return "; ".join(_value(part) for part in value)
     if isinstance(value, bool) or not isinstance(value, int):
         return str(value)
     return f"{value:,}"

@@ -6,6 +6,7 @@ dsmath corpus --crawl ... --seed ...            # the small_crawl preset, minute
 dsmath corpus --preset one_gpu --crawl ... --set ranking.token_budget=2000000000
 """
 
+import json
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ _DEMO: dict[str, dict[str, Any]] = {
     "seeds": {"num_positives": 5_000, "num_negatives": 1_500, "joined_pages": "all"},
     "classifier": {"dim": 64, "num_buckets": 200_000},
     "ranking": {"token_budget": 2_000_000},
+    "volume": {"token_budgets": (250_000, 500_000, 750_000, 1_000_000)},
     "tokenizer": {"vocab_size": 1024, "max_training_bytes": 5_000_000},
     "model": {"hidden_size": 64, "intermediate_size": 160, "num_layers": 2, "num_heads": 4,
               "initializer_range": 0.1, "max_positions": 512},
@@ -31,7 +33,7 @@ _DEMO: dict[str, dict[str, Any]] = {
     "reward_model": {"learning_rate": 1e-3, "num_questions": 200, "samples_per_question": 4, "batch_examples": 64,
                      "num_epochs": 3, "max_completion_tokens": 56, "micro_batch_examples": 64},
     "rl": {"learning_rate": 5e-4, "group_size": 8, "batch_completions": 256, "max_completion_tokens": 56,
-           "num_steps": 110, "micro_batch_completions": 64, "save_steps": 20},
+           "num_steps": 150, "micro_batch_completions": 64, "save_steps": 20},
     "evaluation": {"num_samples": 8, "max_completion_tokens": 56, "max_problems": 500, "max_sampled_problems": 200},
 }  # fmt: skip
 
@@ -41,11 +43,13 @@ _SMALL_CRAWL: dict[str, dict[str, Any]] = {
     "seeds": {"num_positives": 20_000, "num_negatives": 20_000, "num_folds": 4},
     "classifier": {"dim": 32, "later_epochs": 10, "num_buckets": 200_000},
     "ranking": {"token_budget": 100_000_000},
+    "volume": {"token_budgets": (1_000_000, 2_000_000, 3_000_000, 4_000_000)},
 }
 
 _ONE_GPU: dict[str, dict[str, Any]] = {
     "seeds": {"num_positives": 50_000, "num_negatives": 50_000},
     "ranking": {"token_budget": 1_000_000_000},
+    "volume": {"token_budgets": (500_000_000, 1_000_000_000, 1_500_000_000, 2_000_000_000)},
     "tokenizer": {"vocab_size": 32_000},
     "model": {"hidden_size": 768, "intermediate_size": 2048, "num_layers": 12, "num_heads": 12},
     "pretrain": {"num_tokens": 1_000_000_000, "batch_tokens": 262_144, "warmup_steps": 200},
@@ -102,4 +106,11 @@ def _apply(values: dict[str, Any], override: str) -> None:
         raise RecipeError(
             f"--set {override!r}: section {section} has no field {field!r}; fields are {', '.join(fields)}"
         )
-    values.setdefault(section, {})[field] = value
+    values.setdefault(section, {})[field] = _list(override, value) if value.lstrip().startswith("[") else value
+
+
+def _list(override: str, value: str) -> list[Any]:
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise RecipeError(f"--set {override!r}: not a list such as [1, 2] ({error})") from error

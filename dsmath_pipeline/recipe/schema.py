@@ -9,7 +9,7 @@ Only settings that change a result live here. How many workers, which device, wh
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 def setting(default: Any, description: str, source: str, **limits: Any) -> Any:
@@ -38,6 +38,29 @@ class ExtractSettings(Section):
         OURS + "bounds time; pages take milliseconds, a page that hangs must not stop a shard",
         gt=0,
     )
+
+
+class OptOutSettings(Section):
+    """Whose wish not to be training data is respected."""
+
+    respect_page_signals: bool = setting(
+        True, "pages that say noai, noml or tdm-reservation: 1 are dropped", OURS + "their owners refuse this use"
+    )
+    agents: list[str] = setting(
+        [
+            "ccbot", "gptbot", "google-extended", "anthropic-ai", "claudebot", "bytespider", "ai2bot",
+            "applebot-extended", "meta-externalagent",
+        ],
+        "user agents that count as addressing us, in page signals and in robots groups of an opt-out list",
+        OURS + "Common Crawl's robot, and those that collect for language models: to refuse them is to refuse training",
+    )  # fmt: skip
+
+    @field_validator("agents", mode="before")
+    @classmethod
+    def _agents_from_text(cls, value: Any) -> Any:
+        """From the command line as `ccbot,gptbot`; always lower case."""
+        names = value.split(",") if isinstance(value, str) else value
+        return [n.strip().lower() for n in names if n.strip()] if all(isinstance(n, str) for n in names) else value
 
 
 class DedupSettings(Section):
@@ -76,8 +99,20 @@ class SeedSettings(Section):
         "training texts are cut to this length, characters",
         OURS + "seed texts are longer than pages, and length would give the class away",
     )
+    mask_formulas: bool = setting(
+        False,
+        "leave the content of formulas out of training texts and scored texts; where they stand still counts",
+        OURS + "formulas are part of a page's text; the option shows what words alone give",
+    )
     held_out_share: float = setting(
-        0.05, "share of the seed never trained on, 0-1", OURS + "a fixed held-out set keeps the loop honest", ge=0, lt=1
+        0.05,
+        "share of seed and crawl never trained on, by URL, 0-1",
+        OURS + "a fixed held-out set keeps the loop honest",
+        ge=0,
+        lt=1,
+    )
+    max_held_out: int = setting(
+        10_000, "held-out texts of seed and crawl each, at most", OURS + "enough for figures by language", ge=0
     )
     num_folds: int = setting(
         1,
@@ -121,6 +156,17 @@ class RankingSettings(Section):
     )
 
 
+class VolumeSettings(Section):
+    """The experiment that chose the token budget: corpora of several sizes from one ranking."""
+
+    token_budgets: tuple[int, ...] = setting(
+        (40_000_000_000, 80_000_000_000, 120_000_000_000, 160_000_000_000),
+        "sizes of the corpora, tokens, rising",
+        "section 2.1: the top 40, 80, 120 and 160 B tokens",
+        min_length=1,
+    )
+
+
 class DomainSettings(Section):
     """Which domains are mathematical."""
 
@@ -153,14 +199,12 @@ class DecontaminationSettings(Section):
 
     ngram_words: int = setting(10, "segments sharing a gram run of this length are dropped", "section 2.1", ge=2)
     min_short_words: int = setting(3, "benchmark texts from this length are matched whole", "section 2.1", ge=1)
-    min_distinct_words: int = setting(
-        4, "grams with fewer distinct non-numeric words are ignored", OURS + "matrix rows and tables are boilerplate"
-    )
-    min_telling_words: int = setting(
-        1,
-        "gram runs with fewer words or numbers beyond the everyday words of problems are ignored",
-        OURS + "'let a b c be real numbers such that' is boilerplate",
+    min_new_words: int = setting(
+        5,
+        "gram runs with fewer grams that do not follow from those before them are ignored",
+        OURS + "matrix rows, counting and 'x_1 + x_2 + ...' are boilerplate",
         ge=0,
+        le=255,
     )
     max_gram_items: int = setting(
         20,
@@ -168,10 +212,11 @@ class DecontaminationSettings(Section):
         OURS + "templates name no single item",
         ge=1,
     )
-    max_short_hits: int = setting(
+    max_phrase_documents: int = setting(
         50,
-        "short texts found on more documents are boilerplate and ignored",
-        OURS + "phrases such as 'how many are left'",
+        "matches of fewer than 13 grams with a text found so in more documents are phrases and ignored",
+        OURS + "'let a b c be positive real numbers such that' names no question",
+        ge=0,
     )
     min_kept_share: float = setting(
         0.5,
@@ -328,10 +373,12 @@ class Recipe(Section):
     seed: int = setting(0, "seed of every random choice", OURS + "reproducibility", ge=0)
     mini_web: MiniWebSettings = MiniWebSettings()
     extract: ExtractSettings = ExtractSettings()
+    opt_out: OptOutSettings = OptOutSettings()
     dedup: DedupSettings = DedupSettings()
     seeds: SeedSettings = SeedSettings()
     classifier: ClassifierSettings = ClassifierSettings()
     ranking: RankingSettings = RankingSettings()
+    volume: VolumeSettings = VolumeSettings()
     domains: DomainSettings = DomainSettings()
     annotation: AnnotationSettings = AnnotationSettings()
     iteration: IterationSettings = IterationSettings()

@@ -23,7 +23,7 @@ from .parts import (
     side_by_side,
     subtitle,
 )
-from .tables import html_table, iterations, iterations_table
+from .tables import held_out_table, html_table, iterations, iterations_table
 
 _MAX_HISTOGRAM_ROWS = 1_000_000
 
@@ -93,11 +93,27 @@ def iterations_section(root: Folder, truth: Folder | None) -> str:
             )
         )
     parts.append(figure(plots.iterations_figure(rows), "Left: pages collected. Right: shares of the same iterations."))
+    parts.append(_held_out(root))
     last = rows[-1]["iteration"]
     parts += [_score_figure(root, last), _cut_table(root, last)]
     parts += [_domains(root, number) for number in iterations(root)[-1:]]
     parts += [_labels(root, row["iteration"]) for row in rows if not row["is_carried_forward"]]
     return section("iterations", "Collecting in iterations", *parts)
+
+
+def _held_out(root: Folder) -> str:
+    """Every classifier on the same texts, which no iteration trained on."""
+    rows = held_out_table(root)
+    if not rows:
+        return missing("The held-out set")
+    text = (
+        "Drawn once and trained on in no iteration. Seed texts are what should be found. Crawl pages count as wrong "
+        "although nobody has read them: precision and average precision of 'seed and crawl' are lower bounds, to "
+        "compare iterations with. 'called math' is the share of the other texts that score above 0.5. Texts that "
+        "people judged, where they brought some, are in rows of their own."
+    )
+    parts = [subtitle("The held-out set"), paragraph(text, "soft"), html_table(rows)]
+    return "".join(parts) + figure(plots.held_out_figure(rows), "The same held-out texts in every iteration.")
 
 
 def _score_figure(root: Folder, number: int) -> str:
@@ -181,6 +197,7 @@ def corpus_section(root: Folder) -> str:
         side_by_side(*tables),
         dropped_block(dropped_sample(root / "math_corpus")),
         contamination_block(root / "math_corpus" / "contamination" / "report.json"),
+        opt_out_block(counts),
     )
 
 
@@ -205,6 +222,27 @@ def contamination_block(path: Folder) -> str:
         for item in items[:12]
     ]  # fmt: skip
     return title + paragraph(text) + html_table(rows) + _found_examples(items)
+
+
+def opt_out_block(counts: dict[str, Any]) -> str:
+    """What was left out, and taken out afterwards, at the wish of owners; `counts` of the corpus."""
+    found, removals = counts.get("opt_out"), [e for e in counts.get("removals", []) if e["num_rows"]]
+    if not found and not removals:
+        return ""
+    found = found or {}
+    signals, rules = found.get("page_signals", {}), found.get("rules", {})
+    text = f"{sum(signals.values()):,} pages of the crawl refuse this use by a signal of their own. "
+    if not found.get("respects_page_signals"):
+        text = "Signals by which pages refuse this use were not read. "
+    if found.get("has_list"):
+        text += f"The opt-out list ({found['num_rules']:,} rules) covered {found['num_pages']:,} pages. "
+    taken = sum(entry["num_rows"] for entry in removals)
+    text += f"{taken:,} pages of the finished corpus were removed on request." if removals else ""
+    tables = [
+        counts_table("signal", signals, "pages") if signals else "",
+        counts_table("rule of the list", dict(list(rules.items())[:12]), "pages") if rules else "",
+    ]
+    return subtitle("Opt-out and removal") + paragraph(text) + side_by_side(*filter(None, tables))
 
 
 def _found_examples(items: list[dict[str, Any]]) -> str:

@@ -73,7 +73,7 @@ def find_truth(root: Folder) -> Folder | None:
 
 def _artifacts(root: Folder) -> Iterator[tuple[str, Manifest]]:
     """Name ("iteration_1/scores") and manifest of every finished artifact of the run, in the order of the pipeline."""
-    names = [("word_problems",), ("seed",), ("documents",), ("unique_documents",)]
+    names = [("word_problems",), ("seed",), ("documents",), ("unique_documents",), ("held_out",)]
     steps = ("seed_set", "classifier", "scores", "collected", "domains", "annotations")
     names += [(f"iteration_{number}", step) for number in iterations(root) for step in steps]
     names += [("math_corpus",), ("natural_language",), ("tokenizer",), ("tokens",)]
@@ -152,10 +152,10 @@ def _short(number: int) -> str:
 # Settings ----------------------------------------------------------------------------------------------------------
 
 _SECTION_OF = {
-    "documents": "extract", "unique_documents": "dedup", "seed_set": "seeds", "classifier": "classifier",
-    "collected": "ranking", "domains": "domains", "annotations": "annotation", "tokenizer": "tokenizer",
-    "models/base": "pretrain", "models/sft": "sft", "models/reward": "reward_model", "models/rl": "rl",
-    "word_problems": "mini_web",
+    "documents": "extract", "unique_documents": "dedup", "held_out": "seeds", "seed_set": "seeds",
+    "classifier": "classifier", "collected": "ranking", "domains": "domains", "annotations": "annotation",
+    "tokenizer": "tokenizer", "models/base": "pretrain", "models/sft": "sft", "models/reward": "reward_model",
+    "models/rl": "rl", "word_problems": "mini_web",
 }  # fmt: skip
 
 

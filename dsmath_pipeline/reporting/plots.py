@@ -81,6 +81,35 @@ def iterations_figure(rows: Sequence[Mapping[str, Any]]) -> str:
         return _svg(figure, "iterations")
 
 
+def held_out_figure(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Recall and average precision on the held-out texts by iteration, a line for each set and language.
+
+    `rows` of `held_out_table`; figures that are None are left out.
+    """
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 2.8), layout="constrained")
+        panels = {"recall": "recall at score 0.5, %", "average_precision": "average precision, %"}
+        series = list(dict.fromkeys((row["held_out"], row["language"]) for row in rows))
+        for axes, (column, label) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+            for i, (name, language) in enumerate(series):
+                points = [
+                    (row["iteration"], 100 * row[column])
+                    for row in rows
+                    if (row["held_out"], row["language"]) == (name, language) and row[column] is not None
+                ]
+                if points:
+                    xs, ys = zip(*points, strict=True)
+                    axes.plot(xs, ys, marker="o", color=_COLOURS[i % 4], linestyle=_DASHES[i // 4 % 4],
+                              label=f"{name}: {language}")  # fmt: skip
+            axes.set_xticks(sorted({row["iteration"] for row in rows}))
+            axes.set_ylim(0, 104)
+            axes.set_xlabel("iteration")
+            axes.set_ylabel(label)
+            if axes.lines:
+                axes.legend(loc="lower right", fontsize=7)
+        return _svg(figure, "held_out")
+
+
 def loss_curve(
     title: str, steps: Sequence[int], losses: Sequence[float], rates: Sequence[float] | None = None, unit: str = "token"
 ) -> str:

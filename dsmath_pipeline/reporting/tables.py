@@ -63,6 +63,19 @@ def iterations_table(root: Folder, truth: Folder | None) -> list[Row]:
     return rows
 
 
+def held_out_table(root: Folder) -> list[Row]:
+    """The held-out figures of every iteration that trained a classifier, by set and language (held_out_figures.py)."""
+    rows: list[Row] = []
+    for number in iterations(root):
+        path = root / f"iteration_{number}" / "classifier"
+        if not (path / storage.MANIFEST).exists():
+            continue
+        counts = storage.read_manifest(path).counts
+        if not counts.get("carried_forward"):
+            rows += [{"iteration": number, **row} for row in counts.get("held_out", ())]
+    return rows
+
+
 def iterations(root: Folder) -> list[int]:
     """Numbers of the iterations that have a folder, ascending."""
     names = [path.name.removeprefix("iteration_") for path in root.glob("iteration_*")]

@@ -1,14 +1,13 @@
 """The rule of decontamination in plain Python, gram by gram: the oracle of the compiled one.
 
-Only the word lists and name tables are shared with the product; normalising, splitting, guards, search and the
-dropping of lines are written again here.
+Only the name tables are shared with the product; normalising, splitting, guards, search and the dropping of lines are
+written again here.
 """
 
 import re
 import unicodedata
 from collections import defaultdict
 
-from dsmath_pipeline.corpus import boilerplate
 from dsmath_pipeline.corpus import grams as tables
 from dsmath_pipeline.text import CJK
 
@@ -55,6 +54,20 @@ def slow_grams(text):
     return found
 
 
+def new_grams(run):
+    """Grams of which no earlier one is the same, or the number or the letter beside it."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+
+    def is_foretold(gram, earlier):
+        if gram == earlier:
+            return True
+        if re.fullmatch("[0-9]{1,9}", gram):
+            return earlier in {str(int(gram) + 1), str(int(gram) - 1)}
+        return len(gram) == len(earlier) == 1 and (gram + earlier in letters or earlier + gram in letters)
+
+    return sum(not any(is_foretold(gram, earlier) for earlier in run[:at]) for at, gram in enumerate(run))
+
+
 class SlowRule:
     """Benchmark texts, and the runs of each that count as evidence."""
 
@@ -62,12 +75,16 @@ class SlowRule:
         self.n = n = settings.ngram_words
         tokens = [slow_grams(text.text) for text in texts]
         runs = [[tuple(t[i : i + n]) for i in range(len(t) - n + 1)] for t in tokens]
-        telling = [[run for run in some if self._says_enough(run, settings)] for some in runs]
+        telling = [{run for run in some if self._says_enough(run, settings)} for some in runs]
         items = defaultdict(set)
         for text, some in zip(texts, telling, strict=True):
             for run in some:
                 items[run].add(text.item)
-        self.runs = {run for run, found in items.items() if len(found) <= settings.max_gram_items}
+        self.runs = {}  # run -> the first text that holds it, and where
+        for own, some in zip(tokens, telling, strict=True):
+            for at, run in enumerate(zip(*(own[i:] for i in range(n)), strict=False)):
+                if run in some and len(items[run]) <= settings.max_gram_items:
+                    self.runs.setdefault(run, (own, at))
         self.whole = defaultdict(int)  # grams -> how many others may be on the line; -1: any number
         for text, own, some in zip(texts, tokens, telling, strict=True):
             if len(own) < settings.min_short_words or any(run in self.runs for run in some):
@@ -83,20 +100,21 @@ class SlowRule:
 
     @staticmethod
     def _says_enough(run, settings):
-        distinct = set(run)
-        return (
-            sum(any(c.isalpha() for c in gram) for gram in distinct) >= settings.min_distinct_words
-            and sum(map(boilerplate.is_real, distinct)) >= min(2, settings.min_distinct_words)
-            and sum(map(boilerplate.is_telling, distinct)) >= settings.min_telling_words
-        )
+        letters = sum(any(c.isalpha() for c in gram) for gram in run)
+        return letters >= 2 and new_grams(run) >= max(1, settings.min_new_words)
 
     def _others(self, kind, own):
-        num_real = sum(map(boilerplate.is_real, set(own)))
-        if kind == "option" or len(set(own)) < 3 or num_real < {"question": 1, "answer": 3}[kind]:
+        """How many other grams may stand beside a whole text; -1: any number; None: it is not matched."""
+        words = {gram for gram in own if re.match(f"[{CJK}]", gram) or sum(map(str.isalpha, gram)) >= 2}
+        if kind == "option" or len(set(own)) < 3 or not any(c.isalpha() for c in "".join(own)):
             return None
+        new = new_grams([gram for gram in own if not re.fullmatch("[a-z]", gram)])
+        is_long, beside = len(own) >= self.n, {"question": 2, "answer": 0}[kind]
+        if len(words) < {"question": 1, "answer": 3}[kind]:
+            return beside if is_long or new >= {"question": 4, "answer": 5}[kind] else None
         if kind == "question":
-            return -1 if len(own) >= self.n or boilerplate.size(own) >= 2.5 else 2
-        return -1 if boilerplate.size(own) >= 3 else 0
+            return -1 if is_long or new >= 4 else beside
+        return -1 if new >= 5 else beside
 
     def dropped(self, text):
         """Numbers of the lines that go."""
@@ -113,13 +131,22 @@ class SlowRule:
                         continue
                     touched = {number for _, number in document[i : i + length]}
                     others = sum(len(lines[number]) for number in touched) - length
-                    if (length == self.n and run in self.runs) or (
-                        run in self.whole and (self.whole[run] < 0 or others <= self.whole[run])
-                    ):
+                    if length == self.n and run in self.runs:
+                        new |= {number for _, number in self._alike(document, grams, i, *self.runs[run])}
+                    elif run in self.whole and (self.whole[run] < 0 or others <= self.whole[run]):
                         new |= touched
             if not new:
                 return gone
             gone |= new
+
+    def _alike(self, document, grams, i, own, at):
+        """The part of the document around gram `i` that goes on as the benchmark text does around its gram `at`."""
+        first, last = i, i + self.n
+        while first > 0 and first - i + at > 0 and grams[first - 1] == own[first - 1 - i + at]:
+            first -= 1
+        while last < len(grams) and last - i + at < len(own) and grams[last] == own[last - i + at]:
+            last += 1
+        return document[first:last]
 
     def decontaminate(self, text):
         gone = self.dropped(text)

@@ -5,6 +5,7 @@ import os
 import random
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -12,21 +13,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from dsmath_pipeline import storage
+from dsmath_pipeline.corpus import runs_kernel
+from dsmath_pipeline.corpus.benchmark_index import ALONE, ANYWHERE, NEVER, build_index, whole_match
 from dsmath_pipeline.corpus.benchmark_texts import BenchmarkText, load_benchmark_texts
-from dsmath_pipeline.corpus.decontaminate import (
-    ALONE,
-    ANYWHERE,
-    NEVER,
-    build_index,
-    candidates,
-    decontaminate_column,
-    decontaminate_text,
-    report_items,
-    whole_match,
-)
+from dsmath_pipeline.corpus.decontaminate import candidates, decontaminate_column, decontaminate_text
+from dsmath_pipeline.corpus.evidence import gram_facts, num_new
 from dsmath_pipeline.corpus.grams import grams
 from dsmath_pipeline.recipe.schema import DecontaminationSettings, ExtractSettings
-from tests.corpus.slow_decontamination import SlowRule
+from tests.corpus.slow_decontamination import SlowRule, new_grams
 
 SETTINGS = DecontaminationSettings()
 QUESTION = (
@@ -82,12 +76,13 @@ def test_nine_words_of_a_question_are_not_enough_and_ten_are():
     kept, hits = decontaminate_text(" ".join(ten), INDEX)
     assert kept == ""
     assert hits[0].matched == "janet sells sixteen fresh eggs at the farmers market every"
+    assert "farmers market every day" in decontaminate_text(" ".join(grams(QUESTION)[:11]), INDEX)[1][0].matched
 
 
 def test_a_short_text_is_matched_whole_only():
     assert decontaminate_text("What is 7 times 9?", INDEX)[1] == []
     assert decontaminate_text("what is 7 times", INDEX)[1] == []
-    assert decontaminate_text("what is 7 times 8 plus 1", INDEX)[1][0].is_short
+    assert decontaminate_text("what is 7 times 8 plus 1", INDEX)[1][0].is_weak
 
 
 def test_a_question_broken_over_lines_is_found_and_every_line_of_it_is_dropped():
@@ -120,30 +115,67 @@ def test_punctuation_alone_and_an_empty_text_do_not_end_the_check():
     assert decontaminate_text(QUESTION, index)[0] == ""
 
 
-def test_rows_of_numbers_and_of_letters_are_no_evidence():
-    numbers = "The inverses: b & 1 & 2 & 3 & 4 & 5 & 6 & 7 & 8 & 9 & 10 & 11 & 12 and no more"
-    letters = "The matrix \\begin{pmatrix} a & b & c \\\\ d & e & f \\\\ g & h & i \\\\ j & k & l \\end{pmatrix} is"
-    index = build_index([BenchmarkText("m:1", "question", numbers), BenchmarkText("m:2", "answer", letters)], SETTINGS)
-    assert decontaminate_text("table b & 1 & 2 & 3 & 4 & 5 & 6 & 7 & 8 & 9 & 10 & 11 & 12", index)[1] == []
-    assert decontaminate_text("a & b & c \\\\ d & e & f \\\\ g & h & i \\\\ j & k & l", index)[1] == []
-    assert decontaminate_text("g & h & i \\\\ j & k & l \\end{pmatrix} is", index)[1] == []
-    assert [hit.item for hit in decontaminate_text(numbers, index)[1]] == ["m:1"]
+@pytest.mark.parametrize(
+    "row",
+    [
+        "table b & 1 & 2 & 3 & 4 & 5 & 6 & 7 & 8 & 9 & 10 & 11 & 12",
+        "2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31",  # nothing but numbers
+        "a & b & c \\\\ d & e & f \\\\ g & h & i \\\\ j & k & l",
+        "$x_1 + x_2 + x_3 + x_4 + x_5 + x_6 + x_7$",
+        "f(n) = f(n - 1) + f(n - 2) = f(n - 2) + f(n - 3)",
+        "\\frac12 + \\frac13 + \\frac14 + \\frac15 + \\frac16",
+    ],
+)
+def test_rows_of_which_each_gram_follows_from_those_before_it_are_no_evidence(row):
+    text = f"Swans of Uppsala were counted: {row} and no more of them came"
+    index = build_index([BenchmarkText("m:1", "question", text)], SETTINGS)
+    assert decontaminate_text(row, index)[1] == []
+    assert [hit.item for hit in decontaminate_text(text, index)[1]] == ["m:1"]
 
 
-def test_phrases_of_problems_are_no_evidence_and_the_problem_behind_them_is():
-    text = "Let $a, b, c$ be real numbers such that $a$ is less than $b$. The owl of Uppsala sleeps in an oak at noon."
-    chinese = "如图，在平面直角坐标系中，一次函数的图象与反比例函数的图象交于两点，小狗追赶邮递员跑过街道拐角"
-    texts = [BenchmarkText("m:1", "question", text), BenchmarkText("m:2", "question", chinese)]
+def test_a_match_goes_on_over_what_would_be_no_evidence_alone():
+    lines = ["Add $x_1, x_2, x_3, x_4, x_5, x_6$", "and $x_7, x_8$", "when the swans of Uppsala are 19 birds today"]
+    index = build_index([BenchmarkText("m:1", "question", " ".join(lines))], SETTINGS)
+    assert decontaminate_text("\n".join(lines[:2]), index)[1] == []
+    assert decontaminate_text("\n".join(["before", *lines, "after"]), index)[0] == "before\nafter"
+
+
+def test_formulas_and_everyday_words_are_evidence_from_five_new_grams_on():
+    formula = "$3x^2 - 7xy + 45y^2 = 19x - 62$"  # 3 x 2 7 x y 45 y 2 19 x 62; new: 3 x 7 45 19 62
+    everyday = "Let $a$ be a real number such that the equation has exactly two solutions"
+    chinese = "若方程的两个实数根分别为正数与负数"
+    texts = [BenchmarkText(f"m:{i}", "question", text) for i, text in enumerate([formula, everyday, chinese])]
     index = build_index(texts, SETTINGS)
-    phrases = [
-        "Let a, b, c be real numbers such that a is less than b",
-        "如图,在平面直角坐标系中,一次函数的图象与反比例函数的图象交于两点",
-    ]
-    assert [decontaminate_text(phrase, index)[1] for phrase in phrases] == [[], []]
-    assert decontaminate_text("b. The owl of Uppsala sleeps in an oak at noon", index)[1][0].item == "m:1"
-    assert decontaminate_text("小狗追赶邮递员跑过街道", index)[1][0].item == "m:2"
-    without = build_index(texts, SETTINGS.model_copy(update={"min_telling_words": 0}))
-    assert all(decontaminate_text(phrase, without)[1] for phrase in phrases)
+    found = [decontaminate_text(f"Now {text.text} holds.", index)[1] for text in texts]
+    assert [[hit.item for hit in hits] for hits in found] == [["m:0"], ["m:1"], ["m:2"]]
+    strict = build_index(texts[:1], SETTINGS.model_copy(update={"min_new_words": 7}))
+    assert decontaminate_text("Now 7xy + 45y^2 = 19x - 62 + z holds.", strict)[1] == []
+
+
+def test_new_grams_are_those_that_nothing_before_them_foretells():
+    cases = {
+        "1 2 3 4 5": 1, "5 4 3 2 1": 1, "1 3 5 7 9": 5, "a b c d": 1, "f x 2 f x 1": 3, "the k means the": 3,
+        "10 11 9 x z": 3, "若 角 a b c": 3, "": 0, "z a": 2, "10 09": 1,
+    }  # fmt: skip
+    # 1 3 5: no neighbours; the k means: k is a letter like others; 10 11 9: one; x z: two apart; 09 is nine
+    assert {text: num_new(text.split()) for text in cases} == cases
+
+
+GRAMS = ["0", "1", "2", "3", "9", "10", "007", "a", "b", "c", "z", "set", "设", "α"]
+
+
+@hypothesis_settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(GRAMS), max_size=14), max_size=4))
+def test_the_kernel_counts_new_grams_as_plain_python_does(texts):
+    names = sorted({gram for text in texts for gram in text})
+    ids = np.array([names.index(gram) for text in texts for gram in text], np.int32)
+    starts = np.cumsum([0, *map(len, texts)]).astype(np.int64)
+    found = runs_kernel.new_grams(ids, starts, 6, *gram_facts(names), 2).tolist()
+    for text, start in zip(texts, starts.tolist(), strict=False):
+        for at in range(len(text)):
+            run = text[at : at + 6]
+            counts = len(run) == 6 and sum(any(c.isalpha() for c in gram) for gram in run) >= 2
+            assert found[start + at] == (new_grams(run) if counts else 0) == (num_new(run) if counts else 0)
 
 
 def test_templates_of_many_items_are_no_evidence_and_what_is_put_in_them_is():
@@ -158,15 +190,15 @@ def test_templates_of_many_items_are_no_evidence_and_what_is_put_in_them_is():
 
 
 def test_a_question_of_boilerplate_alone_is_matched_whole():
-    text = "Let $f(x) = 2x + 3$ for all real $x$. Find the value of $f(f(1))$."  # no word beyond the everyday ones
+    text = "Find $x_1 + x_2 + x_3 + x_4 + x_5 + x_6 + x_7$."  # new: find x 1
     index = build_index([BenchmarkText("m:1", "question", text)], SETTINGS)
     assert decontaminate_text(f"Now. {text} Answer below", index)[0] == ""
-    part = text.removesuffix("(1))$.")
+    part = text.removesuffix("7$.")
     assert decontaminate_text(part, index) == (part, [])
 
 
 def test_a_long_text_of_boilerplate_is_compared_to_its_end():
-    text = "find " + " ".join(f"x {number % 10}" for number in range(60)) + " and y"  # 123 grams, looked up by 63
+    text = "find " + " ".join(f"x {number % 2}" for number in range(60)) + " and y"  # 123 grams, looked up by 63
     index = build_index([BenchmarkText("m:1", "question", text)], SETTINGS)
     assert decontaminate_text(text, index)[0] == ""
     assert decontaminate_text(text.removesuffix("y") + "z", index)[1] == []
@@ -179,6 +211,9 @@ def test_where_short_texts_count():
         (("option", "the root cap cell"), NEVER), (("answer", "it does not exist"), ALONE),
         (("question", "若 $a>b$, 则 ( )"), ALONE), (("answer", "eight pieces of each kind"), ANYWHERE),
         (("question", "Compute $\\dbinom{8}{4}$."), ANYWHERE), (("question", SHORT), ANYWHERE),
+        (("question", "The k-means algorithm:"), ALONE), (("question", "$3x^2 - 7x + 45 = 0$"), ALONE),
+        (("question", "$x^2 + y^2 = z^2$"), NEVER), (("answer", "$3x^2 - 7x + 45 = 19y - 88$"), ALONE),
+        (("answer", "$x^2 + y^2 + x^2 + y^2 + x^2$"), ALONE), (("answer", "$x^2 + y^2 + x^2 + y^2$"), NEVER),
     ]  # fmt: skip
     assert [whole_match(kind, grams(text), 10) for (kind, text), _ in cases] == [where for _, where in cases]
 
@@ -192,17 +227,11 @@ def test_a_weak_short_answer_counts_as_a_segment_of_its_own_and_a_weak_question_
     assert [(hit.item, hit.segments) for hit in hits] == [("m:1", (1,)), ("m:2", (2,))]
 
 
-def test_ignored_short_texts_are_left_alone():
-    text = f"{SHORT}\n{QUESTION}"
-    assert decontaminate_text(text, INDEX, ignored={3})[0] == SHORT
-
-
-def test_the_report_counts_pages_and_quotes_the_match():
-    hits = {i: decontaminate_text(text, INDEX)[1] for i, text in enumerate([QUESTION, QUESTION + "\n" + SHORT])}
-    items = report_items(hits, INDEX, ignored=[3], names=[("a", "https://a"), ("b", "https://b")])
-    assert [(item["item"], item["num_pages"]) for item in items] == [("gsm8k/test:1", 2)]
-    assert [place["url"] for place in items[0]["found"]] == ["https://a", "https://b"]
-    assert "sixteen fresh eggs" in items[0]["found"][0]["matched"]
+def test_weak_matches_of_ignored_texts_are_left_alone_and_strong_ones_are_not():
+    assert decontaminate_text(f"{SHORT}\n{QUESTION}", INDEX, ignored={3})[0] == SHORT
+    twelve, thirteen = (" ".join(grams(QUESTION)[:size]) for size in (12, 13))
+    assert decontaminate_text(f"{twelve}\nand so on\n{thirteen}", INDEX, ignored={0})[0] == f"{twelve}\nand so on"
+    assert decontaminate_text(f"{twelve}\nand so on\n{thirteen}", INDEX)[0] == "and so on"
 
 
 ATOMS = st.sampled_from(["add", "bag", "cow", "find", "7", "42", "设", "茶", "\\frac12", "e\u0301", "x", "\n"])
@@ -212,11 +241,11 @@ ATOMS = st.sampled_from(["add", "bag", "cow", "find", "7", "42", "设", "茶", "
 @given(
     st.lists(st.tuples(st.sampled_from(["question", "answer", "option"]), st.lists(ATOMS, max_size=9)), max_size=5),
     st.lists(ATOMS, max_size=40),
-    st.integers(0, 2),
+    st.integers(0, 4),
     st.integers(1, 3),
 )
-def test_dropped_segments_are_those_of_the_plain_rule(benchmarks, document, min_telling, max_items):
-    changed = {"ngram_words": 5, "min_distinct_words": 2, "min_telling_words": min_telling, "max_gram_items": max_items}
+def test_dropped_segments_are_those_of_the_plain_rule(benchmarks, document, min_new, max_items):
+    changed = {"ngram_words": 5, "min_new_words": min_new, "max_gram_items": max_items}
     settings = SETTINGS.model_copy(update=changed)
     texts = [BenchmarkText(f"b:{i // 2}", kind, " ".join(some)) for i, (kind, some) in enumerate(benchmarks)]
     document = " ".join([*document, *(benchmarks[0][1] if benchmarks else []), "\n", *document[:7]])
@@ -285,6 +314,22 @@ def test_every_question_of_the_real_benchmarks_is_found_in_a_page():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "least"), [("math/test", 0.88), ("gaokao/", 0.86), ("gsm8k/test", 0.95), ("cmath/", 0.97)]
+)
+def test_any_ten_grams_of_a_question_are_found(name, least):
+    """Runs in which hardly a gram is new are left out on purpose; of formulas more than of words."""
+    index, random_numbers = real_index(), random.Random(2)
+    texts = [grams(t.text) for t in real_texts() if t.benchmark.startswith(name) and t.kind == "question"]
+    runs = []
+    for own in random_numbers.choices([own for own in texts if len(own) >= 10], k=400):
+        first = random_numbers.randrange(len(own) - 9)
+        runs.append(" ".join(own[first : first + 10]))
+    found = sum(bool(decontaminate_text(f"A page.\n{run}\nThe end.", index)[1]) for run in runs)
+    assert found >= least * len(runs)
+
+
+@pytest.mark.slow
 def test_real_pages_with_planted_texts_are_cut_as_the_plain_rule_cuts_them():
     random_numbers = random.Random(1)
     texts = random_numbers.sample(real_texts(), 3000)
@@ -311,9 +356,10 @@ def test_the_known_overlap_of_the_real_crawl_is_found_and_its_boilerplate_is_not
     found = []
     for file in files:
         table, _ = extract_one_file(storage.folder(file), ExtractSettings())
-        for row, _, hits in decontaminate_column(table["text"], real_index()):
+        for row, kept, hits in decontaminate_column(table["text"], real_index()):
+            assert len(kept) > 0.8 * len(table["text"][row].as_py())
             found += [(table["url"][row].as_py(), hit.item, hit.matched) for hit in hits]
     matched = "and there is at most one edge between any pair of"
     assert ("https://cp-algorithms.com/graph/min_cost_flow.html", "mmlu_stem/test:1719", matched) in found
     assert not [hit for hit in found if "phi-function" in hit[0] and hit[1] == "math/test:3362"]
-    assert len(found) <= 10, found
+    assert len(found) <= 15, found

@@ -1,7 +1,11 @@
 """Shares of domains and URL prefixes."""
 
-import pyarrow as pa
+import random
 
+import pyarrow as pa
+import pytest
+
+import dsmath_pipeline.corpus.domains as domains_module
 from dsmath_pipeline import storage
 from dsmath_pipeline.corpus.domains import find_domains
 from dsmath_pipeline.recipe.schema import DomainSettings
@@ -75,3 +79,35 @@ def test_hosts_of_one_registered_domain_count_together_when_asked(tmp_path):
 def test_no_collected_page_means_no_mathematical_domain(tmp_path):
     domains, prefixes = found(tmp_path, make_run(tmp_path, ["https://a.org/1"] * 3, []))
     assert not domains["a.org"]["is_math"] and prefixes == {}
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_shards_workers_and_buckets_do_not_change_the_counts(tmp_path, monkeypatch, registered):
+    rng = random.Random(0)
+    hosts = [f"{sub}.{name}.org" for name in "abcdef" for sub in ("www2", "math", "blog")]
+    urls = [f"https://{rng.choice(hosts)}/{rng.choice('xyz')}/{rng.choice('uv')}/{i}" for i in range(300)]
+    chosen = rng.sample(range(300), 60)
+    whole = found(tmp_path / "whole", make_run(tmp_path / "whole", urls, chosen), registered_domain=registered)
+    split = make_run(tmp_path / "split", urls, chosen)
+    for folder in split:
+        table = storage.read_table(folder)
+        (folder / "part-00000.parquet").unlink()
+        numbers = [int(ident, 16) for ident in table["id"].to_pylist()]
+        for shard in range(4):
+            rows = table.filter(pa.array([number % 4 == shard for number in numbers]))
+            storage.write_table(folder / f"shard-{shard}.parquet", rows)
+    monkeypatch.setattr(domains_module, "_ROWS_IN_A_BUCKET", 7)
+    assert found(tmp_path / "split", split, registered_domain=registered) == whole
+    assert len(storage.parquet_files(tmp_path / "split" / "domains" / "prefixes")) > 5
+    assert not list((tmp_path / "split" / "domains" / "_partial").rglob("*"))
+
+
+def test_a_killed_run_counts_no_shard_twice(tmp_path, monkeypatch):
+    inputs = make_run(tmp_path, [f"https://a.org/{i}" for i in range(9)], range(9))
+    monkeypatch.setattr(domains_module, "_add_prefixes", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        found(tmp_path, inputs)
+    assert (tmp_path / "domains" / "_partial").exists()
+    monkeypatch.undo()
+    domains, prefixes = found(tmp_path, inputs)
+    assert domains["a.org"]["num_pages"] == prefixes["a.org"]["num_pages"] == 9

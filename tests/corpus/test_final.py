@@ -7,8 +7,10 @@ import pyarrow as pa
 import pytest
 
 from dsmath_pipeline import storage
-from dsmath_pipeline.corpus import final
-from dsmath_pipeline.corpus.final import assemble_corpus, remaining_contamination
+from dsmath_pipeline.corpus import contamination
+from dsmath_pipeline.corpus.contamination import remaining_contamination
+from dsmath_pipeline.corpus.final import assemble_corpus
+from dsmath_pipeline.corpus.near_dedup import find_near_duplicates
 from dsmath_pipeline.recipe.schema import DecontaminationSettings, DedupSettings
 from dsmath_pipeline.records import CORPUS_SCHEMA, DOCUMENT_SCHEMA
 from dsmath_pipeline.text import estimate_tokens
@@ -121,7 +123,7 @@ def test_a_short_text_on_many_pages_is_a_phrase_and_is_reported_as_ignored(input
     words = TEXTS["a"].split()[:4], TEXTS["g"][:6]
     lines = [json.dumps({"question": " ".join(words[0])}), json.dumps({"question": words[1]})]
     storage.write_bytes(benchmarks / "short.jsonl", "\n".join(lines).encode())
-    settings = DECONTAMINATION.model_copy(update={"max_short_hits": 0})
+    settings = DECONTAMINATION.model_copy(update={"max_phrase_documents": 0})
     assemble_corpus(unique, collected, benchmarks, tmp_path / "out", DEDUP, settings)
     rows = {row["id"]: row["text"] for row in storage.read_table(tmp_path / "out").to_pylist()}
     assert rows["a"] == TEXTS["a"] and rows["g"] == TEXTS["g"]
@@ -130,9 +132,27 @@ def test_a_short_text_on_many_pages_is_a_phrase_and_is_reported_as_ignored(input
     assert [(p["item"], p["num_pages"]) for p in report["ignored_phrases"]] == [("short:1", 1), ("short:2", 1)]
 
 
+def test_pages_that_an_earlier_crawl_has_already_are_dropped_and_counted_apart(inputs, tmp_path):
+    unique, collected, benchmarks = inputs
+    with storage.stage(tmp_path / "before", "unique_documents", "1", None, {"documents": "before"}) as run:
+        rows = [document("z", TEXTS["a"] + " of old"), document("y", prose("y"))]
+        run.artifact.write_table("s.parquet", pa.Table.from_pylist(rows, DOCUMENT_SCHEMA))
+    find_near_duplicates(tmp_path / "before", tmp_path / "near_before", DEDUP)
+    find_near_duplicates(unique, tmp_path / "near", DEDUP, known=[tmp_path / "near_before"])
+    manifest = assemble_corpus(
+        unique, collected, benchmarks, tmp_path / "out", DEDUP, DECONTAMINATION, near_duplicates=tmp_path / "near"
+    )
+    assert storage.read_table(tmp_path / "out", ["id"])["id"].to_pylist() == ["c", "d", "g"]
+    assert manifest.counts["dropped"] == {
+        "near_duplicate": 1, "contaminated": 1, "near_duplicate_of_earlier_crawl": 1
+    }  # fmt: skip
+    sample = [json.loads(line) for line in (tmp_path / "out" / "dropped" / "sample.jsonl").read_text().splitlines()]
+    assert [row["kept_id"] for row in sample if row["id"] == "a"] == ["z"]
+
+
 @pytest.mark.slow
 def test_two_workers_and_a_second_run_give_the_same_bytes(inputs, tmp_path, monkeypatch):
-    monkeypatch.setattr(final, "_MIN_PAGES_FOR_WORKERS", 0)
+    monkeypatch.setattr(contamination, "_MIN_TEXTS_FOR_WORKERS", 0)
     one = assemble_corpus(*inputs, tmp_path / "one", DEDUP, DECONTAMINATION)
     two = assemble_corpus(*inputs, tmp_path / "two", DEDUP, DECONTAMINATION, workers=2)
     assert one.key == two.key

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dsmath_pipeline.corpus import decontaminate_kernel as kernel
+from dsmath_pipeline.corpus import grams_kernel as kernel
 from dsmath_pipeline.corpus.grams import RENAMED_COMMANDS, gram_hash, grams, split, tables
 from tests.corpus.slow_decontamination import slow_grams
 

@@ -14,6 +14,7 @@ from dsmath_pipeline.corpus.iteration import (
     iteration_folder,
     last_iteration,
     run_iteration,
+    stage_held_out,
     stage_seed_set,
 )
 from dsmath_pipeline.corpus.seeds import write_seed
@@ -69,6 +70,7 @@ def make_root(root):
     with storage.stage(root / "unique_documents", "unique_documents", "test", None, {}) as run:
         assert run.artifact
         run.artifact.write_table("part-0.parquet", pa.Table.from_pylist(rows, DOCUMENT_SCHEMA))
+    stage_held_out(root, RECIPE)
     return root
 
 

@@ -83,6 +83,19 @@ def test_nothing_is_collected_when_the_best_document_exceeds_the_budget(tmp_path
     assert collected_ids(tmp_path / "collected") == set()
 
 
+def test_two_workers_and_a_second_run_give_the_same_rows(tmp_path, monkeypatch):
+    rows = [[(f"{n:03d}{s}", math.sin(n * 7 + s), 10 + n % 5) for n in range(40)] for s in range(5)]
+    scores = write_scores(tmp_path / "scores", rows)
+    budget = RankingSettings(token_budget=700, min_score=0.0)
+    one = collect(scores, tmp_path / "one", budget)
+    monkeypatch.setattr("dsmath_pipeline.corpus.ranking.workers_worth", lambda num_rows, workers: workers)
+    two = collect(scores, tmp_path / "two", budget, previous=tmp_path / "one", workers=2)
+    assert collected_ids(tmp_path / "two") == collected_ids(tmp_path / "one")
+    assert collected_ids(tmp_path / "one") == sort_and_cut([row for shard in rows for row in shard], 700, 0.0)
+    assert two.counts["already_collected_pages_share"] == two.counts["already_collected_tokens_share"] == 1.0
+    assert one.num_rows == two.num_rows == one.counts["num_pages"]
+
+
 ROWS = st.lists(
     st.tuples(st.sampled_from([-2.0, 0.0, 0.5, 0.5000001, 1.0, 7.0]) | st.floats(-9, 9), st.integers(0, 40)),
     min_size=1,

@@ -13,6 +13,7 @@ def test_the_paper_preset_carries_the_papers_numbers():
     assert (recipe.seeds.num_positives, recipe.seeds.num_negatives) == (500_000, 500_000)
     assert recipe.ranking.token_budget == 40 * 10**9
     assert recipe.iteration.max_iterations == 4
+    assert recipe.volume.token_budgets == (40 * 10**9, 80 * 10**9, 120 * 10**9, 160 * 10**9)
     m = recipe.mixture
     assert (m.corpus, m.algebraic_stack, m.arxiv, m.code, m.natural_language) == (0.56, 0.04, 0.10, 0.20, 0.10)
     p = recipe.pretrain
@@ -65,3 +66,11 @@ def test_a_wrong_override_says_what_is_wrong(override, message):
 def test_an_unknown_preset_names_the_known_ones():
     with pytest.raises(RecipeError, match="choose one of demo"):
         load_recipe("huge")
+
+
+def test_a_list_is_set_as_json():
+    assert load_recipe("demo", ["volume.token_budgets=[10, 20]"]).volume.token_budgets == (10, 20)
+    with pytest.raises(RecipeError, match=r"token_budgets=\[10.*not a list"):
+        load_recipe("demo", ["volume.token_budgets=[10"])
+    with pytest.raises(RecipeError, match=r"volume\.token_budgets"):
+        load_recipe("demo", ["volume.token_budgets=[]"])

@@ -68,6 +68,13 @@ def write_iterations(root, urls, rng):
             schema=SCORE_SCHEMA,
         )  # fmt: skip
         write(base / "seed_set", "seed_set", RECIPE.seeds, None, {"num_positives": 400 * number, "num_negatives": 400})
+        held_out = [
+            {"held_out": "seed and crawl", "language": "all", "num_texts": 50, "num_math": 20, "precision": 0.8,
+             "recall": 0.7 + number / 10, "average_precision": 0.9, "called_math_share": 0.15},
+            {"held_out": "judged", "language": "zh", "num_texts": 7, "num_math": 0, "precision": None, "recall": None,
+             "average_precision": None, "called_math_share": 0.25},
+        ]  # fmt: skip
+        write(base / "classifier", "classifier", RECIPE.classifier, None, {"held_out": held_out})
         write(base / "scores", "scores", RECIPE.classifier, scores)
         write(base / "collected", "collected", RECIPE.ranking, scores.take(chosen))
         domains = [

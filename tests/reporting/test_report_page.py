@@ -47,7 +47,7 @@ def page(finished_run, tmp_path_factory):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Figures take most of the time; tests of other things do without."""
-    for name in ("score_histogram", "iterations_figure", "loss_curve", "rl_curves", "k_bars"):
+    for name in ("score_histogram", "iterations_figure", "held_out_figure", "loss_curve", "rl_curves", "k_bars"):
         monkeypatch.setattr(plots, name, lambda *args: "<svg></svg>")
 
 
@@ -74,12 +74,14 @@ def test_the_page_tells_the_run_from_records_to_accuracy(page):
         "7 billion parameters",
         "Right answer: 18",
         "every iteration: scores",
+        "Drawn once and trained on in no iteration",
+        "seed and crawlall502080.0%90.0%0.915.0%",
         "88.2",
     ):
         assert expected in text
     assert "is left out" not in text and "could not be read" not in text
-    # scores, iterations, three losses, RL, Maj@K
-    assert Page(page).tags.count("svg") == 7
+    # iterations, held-out set, scores, three losses, RL, Maj@K
+    assert Page(page).tags.count("svg") == 8
 
 
 def test_settings_are_shown_with_meaning_and_source(page):

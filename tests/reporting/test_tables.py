@@ -7,6 +7,7 @@ import pytest
 from dsmath_pipeline.reporting.tables import (
     accuracy_table,
     format_cell,
+    held_out_table,
     html_table,
     iterations_table,
     markdown_table,
@@ -103,3 +104,12 @@ def test_rich_tables_print_markup_characters_as_they_are():
     console.print(rich_table("Title", [{"name": "[red]x[/red]", "num_pages": 5}]))
     text = console.export_text()
     assert "[red]x[/red]" in text and "Title" in text
+
+
+def test_held_out_figures_follow_the_iterations_that_trained(finished_run):
+    rows = held_out_table(finished_run)
+    assert [(row["iteration"], row["held_out"], row["recall"]) for row in rows] == [
+        (1, "seed and crawl", pytest.approx(0.8)), (1, "judged", None),
+        (2, "seed and crawl", pytest.approx(0.9)), (2, "judged", None),
+    ]  # fmt: skip
+    assert "80.0%" in html_table(rows) and "seed and crawl" in html_table(rows)

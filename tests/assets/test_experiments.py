@@ -1,0 +1,36 @@
+"""Partitioned experiments: a code location of its own, one run for any number of partitions."""
+
+import dagster as dg
+import pytest
+
+from assets.experiments import volume_experiment
+from assets.resources import Pipeline
+from dsmath_pipeline import storage
+from tests.corpus.test_ranking import write_scores
+
+
+@pytest.fixture
+def pipeline(tmp_path):
+    write_scores(tmp_path / "iteration_1" / "scores", [[(f"{n:02d}", float(-n), 100) for n in range(10)]])
+    return Pipeline(root=str(tmp_path), preset="demo", overrides=["volume.token_budgets=[200, 400, 600, 1000]"])
+
+
+def test_there_is_one_partition_for_each_budget(pipeline):
+    asset = volume_experiment(pipeline.recipe())
+    assert asset.partitions_def and asset.partitions_def.get_partition_keys() == ["200", "400", "600", "1K"]
+    paper = volume_experiment(Pipeline(root="x", preset="paper").recipe())
+    assert paper.partitions_def and paper.partitions_def.get_partition_keys() == ["40B", "80B", "120B", "160B"]
+
+
+def test_one_run_materializes_a_range_and_a_single_partition_can_be_made_again(pipeline, tmp_path):
+    asset, resources = volume_experiment(pipeline.recipe()), {"pipeline": pipeline}
+    tags = {"dagster/asset_partition_range_start": "200", "dagster/asset_partition_range_end": "600"}
+    with dg.instance_for_test() as instance:
+        assert dg.materialize([asset], resources=resources, tags=tags, instance=instance).success
+        assert dg.materialize([asset], resources=resources, partition_key="1K", instance=instance).success
+        event = instance.get_latest_materialization_event(asset.key)
+    rows = {name: storage.read_manifest(tmp_path / "volume" / name).num_rows for name in ("200", "400", "600", "1K")}
+    assert rows == {"200": 2, "400": 4, "600": 6, "1K": 10}
+    assert event and event.asset_materialization
+    table = str(event.asset_materialization.metadata["table"].value)
+    assert "| 600 | 6 | 600 |" in table and "| 1K | 10 | 1000 |" in table
