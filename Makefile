@@ -48,7 +48,7 @@ docs: .venv/installed               ## rewrite docs/paper.md from the recipe
 
 bench: .venv/installed .venv-bench/installed   ## speed and quality beside other tools, into benchmarks/results/
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
-	for name in reading extraction extraction_quality scoring dedup decontamination; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	for name in reading extraction extraction_quality scoring dedup decontamination corpus_loop grading; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 .venv-bench/installed: benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench

@@ -1,14 +1,19 @@
 """Read an answer as an exact number, without sympy: the fast path of grading.
 
-Integers, decimals, thousands separators, fractions, mixed numbers, scientific notation, percent, currency, a leading
-"x =", and units or a few words around a single number, in English, Chinese and TeX. Anything else is None and left to
-the symbolic comparison.
+Integers, decimals, thousands separators, fractions, mixed numbers, scientific notation, percent, currency, numbers in
+words, a leading "x =", and units or a few words around a single number, in English, Chinese and TeX. Anything else is
+None and left to the comparisons of forms and of algebra.
 """
 
+import dataclasses
+import functools
 import re
-import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
+
+from .notation import unify
+from .number_words import word_number
+from .units import Unit, same_quantity, take_unit
 
 MAX_NUMBER_CHARS = 300
 """Longer digit strings are not read here: no answer has them, and turning them into numbers is quadratic."""
@@ -16,39 +21,34 @@ MAX_NUMBER_CHARS = 300
 MAX_EXPONENT = 400
 """10^400 is beyond any floating-point result; larger exponents would only make huge integers."""
 
+NOISE = Fraction(1, 10**7)
+"""Decimals this close, relative to the larger and never more than this apart, are one number (0.30000000000000004)."""
+
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+"
 _PLAIN = re.compile(rf"[+-]?(?:{_DIGITS})")
-_SCIENTIFIC = re.compile(
-    rf"([+-]?(?:{_DIGITS}))(?:[eE]([+-]?\d{{1,4}})|(?:\*|x|\\times|\\cdot)10(?:\^|\*\*)(?:\{{([+-]?\d{{1,4}})\}}|([+-]?\d{{1,4}})))"
-)
-_POWER_OF_TEN = re.compile(r"([+-]?)10(?:\^|\*\*)(?:\{([+-]?\d{1,4})\}|([+-]?\d{1,4}))")
+_POWER = r"(?:\{([+-]?\d{1,4})\}|([+-]?\d{1,4}))"
+_SCIENTIFIC = re.compile(rf"([+-]?(?:{_DIGITS}))(?:[eE]([+-]?\d{{1,4}})|(?:\*|x|\\times|\\cdot)10(?:\^|\*\*){_POWER})")
+_POWER_OF_TEN = re.compile(rf"([+-]?)10(?:\^|\*\*){_POWER}")
 _RATIO = re.compile(rf"([+-]?)\(?([+-]?(?:{_DIGITS}))\)?/\(?([+-]?(?:{_DIGITS}))\)?")
 _TEX_RATIO = re.compile(
     rf"([+-]?)(\d{{1,9}})?\\frac(?:\{{([+-]?(?:{_DIGITS}))\}}|(\d))(?:\{{([+-]?(?:{_DIGITS}))\}}|(\d))"
 )
 _MIXED = re.compile(r"([+-]?)(\d{1,9})\s+(\d{1,9})/(\d{1,9})")
-_ASSIGNMENT = re.compile(r"^\s*\\?[A-Za-z](?:_\{?\w{1,8}\}?)?\s*=\s*")
-_WRAPPER = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|operatorname|textit|mathit)\s*\{([^{}]*)\}")
-_DROPPED = re.compile(
-    r"\\left(?![a-z])|\\right(?![a-z])|\\[!,;:]|\\displaystyle|\\\(|\\\)|\\\[|\\\]|(?<!\\)\$|\\\$|[¥￥€£]|\\quad"
-)
-_DEGREE = re.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|°|\\degree")
-_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, 
+_ASSIGNMENT = re.compile(r"\s*(?:(\\?[A-Za-z](?:_\{?\w{1,8}\}?)?)\s*(?:=|\\approx)|\\approx)\s*")
+_PERCENT = re.compile(r"%|\bper\s*cent\b", re.IGNORECASE)
+_MONEY = re.compile(r"\\\$|[¥￥€£]")
+_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
            "千": 10**3, "万": 10**4, "亿": 10**8}  # fmt: skip
-_SCALE = re.compile(r"(thousand|million|billion|trillion)\b|([千万亿])")
+_SCALE = re.compile(r"(?<=\d)\s*(?:(thousand|million|billion|trillion)\b|(千(?![克米瓦])|万|亿))")
 _TOKEN = re.compile(rf"(?<![A-Za-z0-9_.,/^*+])-?(?:{_DIGITS})(?:/\d+)?(?![\d/^*+=!_]|[.]\d)")
 # Tried at one place at a time by _is_words: a run of letters has one reading only, so hostile text costs linear time.
 # (Possessive quantifiers say the same, but Python 3.11.2 and its neighbours match some of them wrongly.)
-_WORD = re.compile(
-    r"\s|[A-Za-z]{2,}(?:[-'][A-Za-z]+)*|\b[aAI]\b|[\u4e00-\u9fff]|[.,:;?()，。：；？（）]|(?<=[a-z])/(?=[a-z])"
-    r"|\b(?:m|km|ft|cm|g|kg|J|W|L)/(?:s|h|hr|min|kg|K)\b|(?<=\s)[mgshLNJWVKCF](?=\s*\Z)"
-)
-_ENGLISH = "zero one two three four five six seven eight nine ten eleven twelve"
-_WORD_NUMBERS = {word: Fraction(n) for n, word in enumerate(_ENGLISH.split())}
-_WORD_NUMBERS |= {word: Fraction(n) for n, word in enumerate("零一二三四五六七八九十")} | {"两": Fraction(2)}
-_NOT_UNITS = re.compile(
-    r"\b(?:pi|sqrt|sin|cos|tan|log|ln|exp|or|and|to|mod|choose|half|dozen|hundred|times|plus|minus|infinity|factorial|"
-    r"squared|cubed|root|between|not|unless|over|per\s*cent|percent|i)\b|[或和与至到负半根π]|百|无",
+_WORD = re.compile(r"\s|[A-Za-z]{2,}(?:[-'][A-Za-z]+)*|\b[aAI]\b|[\u4e00-\u9fff]|[.,:;?()，。：；？（）°]")
+_NOT_PLAIN = re.compile(
+    r"\b(?:pi|sqrt|sin|cos|tan|log|ln|exp|or|and|to|mod|choose|half|dozens?|hundreds?|times|plus|minus|infinity|"
+    r"factorial|squared|cubed|root|between|unless|over|i|not|no|never|neither|wrong|incorrect|false|but|except|however|"
+    r"(?:more|less|fewer|greater|larger|smaller|other|rather) than|at (?:least|most)|up to|above|below|under|instead|"
+    r"\w+n't)\b|[或和与至到负半根π百无不没非错]\s*|至少|至多|大于|小于|超过|以上|以下|多于|少于",
     re.IGNORECASE,
 )
 
@@ -60,35 +60,53 @@ class Number:
     value: Fraction
     is_percent: bool = False
     is_exact: bool = True
+    unit: Unit | None = None
+    """What it measures, None when no known unit is written."""
+    name: str = ""
+    """The variable it is assigned to ("x" in "x = 5"), with its index."""
 
 
+@functools.lru_cache(maxsize=16384)
 def parse_number(text: str) -> Number | None:
     """The number that an answer states, or None when it is not exactly one number."""
     if len(text) > MAX_NUMBER_CHARS:
         return None
-    plain = _simplify(text)
+    plain = unify(text)
+    assigned = _ASSIGNMENT.match(plain)
+    name = re.sub(r"[\s{}]", "", assigned.group(1) or "") if assigned else ""
+    plain = plain[assigned.end() :] if assigned else plain
+    while plain.startswith("{") and plain.endswith("}") and plain.count("{") == 1:
+        plain = plain[1:-1].strip()
     if not plain:
         return None
-    percent = bool(re.search(r"%|\bper\s*cent\b", plain, re.IGNORECASE))
-    if percent:
-        plain = re.sub(r"\\?%|\bper\s*cent\b", " ", plain, flags=re.IGNORECASE).strip()
-    value = _WORD_NUMBERS.get(plain.lower())
-    if value is None:
-        value = _value(plain)
-    if value is None:
-        plain, scale = _take_scale(plain)
-        value = _lone_number(plain)
-        value = None if value is None else value * scale
-    return None if value is None else Number(value, percent, "." not in plain and "e" not in plain.lower())
+    value = _value(plain)  # most answers are nothing but a number
+    if value is not None:
+        return Number(value, False, _is_exact(plain), name=name)
+    words = word_number(plain)
+    if words:
+        return Number(words[0], words[1], name=name)
+    number = _decorated_number(plain)
+    return dataclasses.replace(number, name=name) if number and name else number
 
 
 def numbers_equal(first: Number, second: Number) -> bool:
     """Equality of values; symmetric.
 
     Percent: 50 % equals 50 and 0.5 (problems ask for either), but 50 % never equals 5,000 % or 0.5 %. Decimals may
-    carry rounding noise of programs (0.30000000000000004): they agree within one part in a million, and never by more
-    than 10^-6 absolute. Whole numbers and fractions must agree exactly.
+    carry rounding noise of programs (see NOISE). Whole numbers and fractions must agree exactly. Units of one dimension
+    are converted (2 hours, 120 minutes), other dimensions differ, a missing unit is forgiven. So is a missing name, but
+    x = 5 is not y = 5.
     """
+    if first.name and second.name and first.name != second.name:
+        return False
+    if (
+        not same_quantity(first.unit, second.unit)
+        or (first.is_percent and second.unit)
+        or (second.is_percent and first.unit)
+    ):
+        return False
+    if first.unit and second.unit:
+        return _close(first, second, first.unit.factor / second.unit.factor)
     if first.is_percent and not second.is_percent:
         return _close(first, second, Fraction(1)) or _close(first, second, Fraction(1, 100))
     if second.is_percent and not first.is_percent:
@@ -102,22 +120,72 @@ def _close(first: Number, second: Number, factor: Fraction) -> bool:
         return True
     if first.is_exact and second.is_exact:
         return False
-    return abs(a - b) <= Fraction(1, 10**6) * min(Fraction(1), max(abs(a), abs(b)))
+    return abs(a - b) <= NOISE * min(Fraction(1), max(abs(a), abs(b)))
 
 
-def _simplify(text: str) -> str:
-    """One line without TeX decoration, currency and a leading "x ="."""
-    text = unicodedata.normalize("NFKC", text.replace("²", "^2").replace("³", "^3"))
-    text = text.replace("−", "-").replace("–", "-").replace("{,}", ",").replace("\\ ", " ").replace("~", " ")
-    text = re.sub(r"\\[dtc]frac", r"\\frac", text)
-    text = _DROPPED.sub("", text)
-    text = _WRAPPER.sub(r" \1 ", text)
-    text = _DEGREE.sub(" ", text)
-    text = text.replace("\\%", "%").strip().strip("*").strip()
-    text = _ASSIGNMENT.sub("", text)
-    while text.startswith("{") and text.endswith("}") and text.count("{") == 1:
-        text = text[1:-1].strip()
-    return text.rstrip(".。,，;； ")
+def _is_exact(text: str) -> bool:
+    return "." not in text and "e" not in text.lower()
+
+
+def _decorated_number(text: str) -> Number | None:
+    """A number with a percent sign, a currency, a scale word, a unit or words around it."""
+    percent = bool(_PERCENT.search(text))
+    text = _PERCENT.sub(" ", text).strip() if percent else text
+    text = text.replace("^\\circ", "°")
+    unit = None
+    money = _MONEY.match(text.lstrip("-+ "))
+    if money:
+        unit, _ = take_unit(money.group()[-1].replace("￥", "¥"))
+    text = _MONEY.sub("", text).strip()
+    scale = _SCALE.search(text)
+    factor = _SCALES[scale.group(1) or scale.group(2)] if scale else 1
+    text = (text[: scale.start()] + " " + text[scale.end() :]).strip() if scale else text
+    value = _value(text)
+    exact_text = text
+    if value is None:
+        found = _number_among_words(text)
+        if found is None:
+            return None
+        exact_text, after = found
+        value = _value(exact_text)
+        unit = take_unit(after)[0] or unit
+    return None if value is None else Number(value * factor, percent, _is_exact(exact_text), unit)
+
+
+def _number_among_words(text: str) -> tuple[str, str] | None:
+    """(the only number among words or units, what stands behind it): "18 dollars a day", "她有5个苹果"; else None."""
+    if _NOT_PLAIN.search(text) or "()" in text:
+        return None
+    tex = re.match(r"[+-]?[\d.,]*\s*\\(?:frac\{[^{}]*\}\{[^{}]*\}|(?:times|cdot)\s*10\s*\^\s*(?:\{[^{}]*\}|\d))", text)
+    start, end = (0, tex.end()) if tex else (-1, -1)
+    if not tex:
+        tokens = list(_TOKEN.finditer(text))
+        if not tokens:
+            return None
+        start, end = tokens[0].span()
+        mixed = _MIXED.match(text, start)
+        end = max(end, mixed.end()) if mixed else end
+    before, after = text[:start], text[end:]
+    if "," in text[start:end] and "(" in before:
+        return None  # (1,234) is a pair
+    rest = take_unit(after)[1] if _has_room(after) else after
+    return (text[start:end], after) if _is_words(before) and _is_words(rest) else None
+
+
+def _has_room(after: str) -> bool:
+    """May a unit follow here? One letter right behind a digit is a variable: 4m is 4 times m, "4 m" is four metres."""
+    return not re.match(r"[A-Za-z](?![A-Za-z/])", after)
+
+
+def _is_words(text: str) -> bool:
+    """Is the text nothing but words, units and punctuation?"""
+    at = 0
+    while at < len(text):
+        match = _WORD.match(text, at)
+        if not match:
+            return False
+        at = match.end()
+    return True
 
 
 def _value(text: str) -> Fraction | None:
@@ -164,45 +232,3 @@ def _ratio(sign: str, whole: Fraction, top: str, bottom: str) -> Fraction | None
 def _clean(digits: str) -> str:
     digits = digits.replace(",", "")
     return digits + "0" if digits.endswith(".") else digits
-
-
-def _take_scale(text: str) -> tuple[str, int]:
-    """Remove one "million" or "万" that follows a digit and return its factor."""
-    match = _SCALE.search(text)
-    if not match or not re.search(r"\d\s*$", text[: match.start()]):
-        return text, 1
-    return text[: match.start()] + " " + text[match.end() :], _SCALES[match.group(1) or match.group(2)]
-
-
-def _lone_number(text: str) -> Fraction | None:
-    """The value of the only number among words or units: "18 dollars a day", "她有5个苹果"; else None."""
-    tokens = list(_TOKEN.finditer(text))
-    if not tokens or _NOT_UNITS.search(text):
-        tex = _tex_with_unit(text)
-        return tex
-    first = tokens[0]
-    before, after = text[: first.start()], re.sub(r"([a-z])\s*\^\{?[23]\}?", r"\1", text[first.end() :])
-    if len(tokens) > 1 and _TOKEN.search(after):
-        return None
-    if not (_is_words(before) and _is_words(after)):
-        return _tex_with_unit(text)
-    return _value(first.group())
-
-
-def _is_words(text: str) -> bool:
-    """Is the text nothing but words, units and punctuation?"""
-    at = 0
-    while at < len(text):
-        match = _WORD.match(text, at)
-        if not match:
-            return False
-        at = match.end()
-    return True
-
-
-def _tex_with_unit(text: str) -> Fraction | None:
-    """`\\frac{3}{4} cm` and `1.5\\times10^{3} kg`: one TeX number followed by unit words."""
-    head, _, tail = text.partition(" ")
-    if tail and _is_words(tail) and not _NOT_UNITS.search(tail) and not re.search(r"\d", tail):
-        return _value(head)
-    return None

@@ -40,17 +40,18 @@ class VerifierPool:
         self._children: set[subprocess.Popen] = set()
         self._lock = threading.Lock()
 
-    def compare(self, reference: str, answer: str, timeout_seconds: float) -> Verdict:
+    def compare(self, reference: str, answer: str, timeout_seconds: float, tolerance: float = 0.0) -> Verdict:
         """CORRECT, WRONG, GOLD_UNPARSABLE, or TIMEOUT when no result came within `timeout_seconds`.
 
-        The time to start a child is not counted. A child that dies (memory limit) counts as TIMEOUT: the pair was too
-        costly to compare.
+        With a `tolerance` the values are compared instead, and may be that far apart (absolute). The time to start a
+        child is not counted. A child that dies (memory limit) counts as TIMEOUT: the pair was too costly to compare.
         """
         child = self._idle.get()
         try:
             if child is None or child.poll() is not None:
                 child = self._start()
-            reply = _ask(child, {"reference": reference, "answer": answer}, timeout_seconds)
+            request = {"reference": reference, "answer": answer, "tolerance": tolerance}
+            reply = _ask(child, request, timeout_seconds)
             if reply is None:
                 self._kill(child)
                 child = None

@@ -3,6 +3,24 @@ import time
 import pytest
 
 from dsmath_pipeline.grading.answers import MAX_ANSWER_CHARS, extract_answer, last_boxed
+from dsmath_pipeline.grading.equality import decide
+from tests.grading.solution_cases import CASES
+
+
+@pytest.mark.parametrize(("kind", "solution", "answer"), CASES)
+def test_the_answer_a_reader_takes_is_found(kind, solution, answer):
+    found = extract_answer(solution)
+    if answer and "\\pi" not in answer and "sqrt" not in answer:  # these two need algebra, see below
+        assert decide(answer, found, symbolic=False).is_correct
+    elif not answer:
+        assert found == ""
+
+
+@pytest.mark.slow
+def test_the_answer_a_reader_takes_is_found_when_only_algebra_can_tell():
+    for _, solution, answer in CASES:
+        if "\\pi" in answer or "sqrt" in answer:
+            assert decide(answer, extract_answer(solution)).is_correct
 
 
 @pytest.mark.parametrize(
@@ -23,6 +41,8 @@ def test_the_last_closed_box_is_the_answer(solution, answer):
 def test_a_box_that_was_cut_off_does_not_count_and_an_empty_box_is_no_answer():
     assert last_boxed("so \\boxed{\\frac{1}{2") is None
     assert last_boxed("\\boxed{3} and then \\boxed{\\frac{1") == "3"
+    assert last_boxed("\\boxed{\\frac{1}{2 and then \\boxed{3}") == "3"
+    assert extract_answer("so we get 5 and \\boxed{\\frac{1") == ""
     assert extract_answer("the answer is 5, \\boxed{}") == ""
 
 
@@ -35,7 +55,7 @@ def test_a_box_that_was_cut_off_does_not_count_and_an_empty_box_is_no_answer():
         ("The answer is:\n\\[ x = 3 \\]\nas claimed", "x = 3"),
         ("**Answer:** 12 apples", "12 apples"),
         ("He pays 5.\nA: 5", "5"),
-        ("The answer is 3.5 because 7/2 = 3.5", "3.5 because 7/2 = 3.5"),
+        ("The answer is 3.5 because 7/2 = 3.5", "3.5"),
         ("一共有45+27=72棵。答案是72。", "72"),
         ("答：还剩90页。", "还剩90页"),
         ("所以周期为π。故选：B", "B"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ...records import Problem
 from ...storage import Folder
-from . import cmath, gaokao, gsm8k, jsonl, math, mgsm_zh, minif2f, mmlu_stem, ocw, sat, word_problems
+from . import cmath, coq_files, gaokao, gsm8k, jsonl, math, mgsm_zh, minif2f, mmlu_stem, ocw, sat, word_problems
 from .files import BenchmarkError
 
 
@@ -39,9 +39,12 @@ BENCHMARKS: dict[str, Benchmark] = {
     "mgsm_zh": Benchmark(mgsm_zh.load, (mgsm_zh.FILE,), 250, "cmath", 6),
     "minif2f_test": Benchmark(minif2f.load_test, (minif2f.TEST_FILE,), 244, is_formal=True),
     "minif2f_validation": Benchmark(minif2f.load_validation, (minif2f.VALIDATION_FILE,), 244, is_formal=True),
+    "minif2f_coq_test": Benchmark(coq_files.load_test, (coq_files.TEST_FOLDER,), 0, is_formal=True),
+    "minif2f_coq_validation": Benchmark(coq_files.load_validation, (coq_files.VALIDATION_FOLDER,), 0, is_formal=True),
+    "coq_sample": Benchmark(coq_files.load_sample, (), 21, is_formal=True),
     "word_problems": Benchmark(word_problems.load, (), 0, "gsm8k", 8),
 }
-"""`num_problems` is the published size, 0 where it is the run's choice."""
+"""`num_problems` is the published size, 0 where it is the run's choice or the folder's."""
 
 _JSONL = "jsonl:"
 
