@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ..grading.answers import ANSWERS_VERSION
 from ..grading.equality import is_equal
 from ..grading.sandbox import Sandbox
 from ..progress import SILENT, Progress
@@ -38,7 +39,7 @@ from .metrics import Sample, accuracy, maj_at_k, pass_at_k
 from .prompts import chat_prompt, few_shot_prompt, stop_texts
 from .solve import Solution, solve
 
-EVALUATION_VERSION = "1"
+EVALUATION_VERSION = f"1/answers {ANSWERS_VERSION}"
 """1 (2026-11): first version. Prompts, extraction and grading belong to it."""
 
 CHUNK_PROBLEMS = 64

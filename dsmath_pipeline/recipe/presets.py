@@ -33,7 +33,7 @@ _DEMO: dict[str, dict[str, Any]] = {
     "reward_model": {"learning_rate": 1e-3, "num_questions": 200, "samples_per_question": 4, "batch_examples": 64,
                      "num_epochs": 3, "max_completion_tokens": 56, "micro_batch_examples": 64},
     "rl": {"learning_rate": 5e-4, "group_size": 8, "batch_completions": 256, "max_completion_tokens": 56,
-           "num_steps": 150, "micro_batch_completions": 64, "save_steps": 20},
+           "num_steps": 200, "micro_batch_completions": 64, "save_steps": 20},
     "evaluation": {"num_samples": 8, "max_completion_tokens": 56, "max_problems": 500, "max_sampled_problems": 200},
 }  # fmt: skip
 

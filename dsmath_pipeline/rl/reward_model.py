@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
+from ..grading.answers import ANSWERS_VERSION
 from ..progress import SILENT, Progress
 from ..recipe.schema import RewardModelSettings
 from ..storage import Artifact, Folder, Manifest, read_table, stage
@@ -30,7 +31,7 @@ from .questions import load_questions
 from .rewards import Grader, grade_completions
 from .rollout import Sequences, micro_batches, sample_groups, to_sequences
 
-REWARD_MODEL_VERSION = "1"
+REWARD_MODEL_VERSION = f"1/answers {ANSWERS_VERSION}"
 """1 (2026-11): first version."""
 
 SOLUTION_SCHEMA = pa.schema(

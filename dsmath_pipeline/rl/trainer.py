@@ -20,6 +20,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
+from ..grading.answers import ANSWERS_VERSION
 from ..progress import SILENT, Progress
 from ..recipe.schema import RlSettings
 from ..records import Completion, Grade, Problem
@@ -34,7 +35,7 @@ from .reward_model import load_reward_model, score_sequences
 from .rewards import Grader, grade_completions, mix_rewards, rule_rewards
 from .rollout import Sequences, completion_logprobs, micro_batches, sample_groups, sampler_gap, to_sequences
 
-GRPO_VERSION = "1"
+GRPO_VERSION = f"1/answers {ANSWERS_VERSION}"
 """1 (2026-11): first version."""
 
 METRICS_SCHEMA = pa.schema(
