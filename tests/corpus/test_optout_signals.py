@@ -112,6 +112,7 @@ def test_every_robots_field_of_a_response_is_kept():
     assert robots_directive(pages[0].headers["x-robots-tag"], ["ccbot"]) == "noai"
 
 
+@pytest.mark.slow
 def test_counts_add_up_and_settings_are_part_of_the_key(tmp_path):
     html = b"text/html\r\n"
     records = [

@@ -132,6 +132,7 @@ def test_inputs_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         extract_files([], tmp_path / "out", SETTINGS)
 
 
+@pytest.mark.slow
 def test_files_of_the_same_name_in_two_folders_keep_apart(tmp_path: Path) -> None:
     for i, folder in enumerate(("one", "two")):
         (tmp_path / folder).mkdir()
@@ -139,6 +140,7 @@ def test_files_of_the_same_name_in_two_folders_keep_apart(tmp_path: Path) -> Non
     assert extract_files([tmp_path / "one", tmp_path / "two"], tmp_path / "out", SETTINGS, workers=1).num_rows == 2
 
 
+@pytest.mark.slow
 def test_damaged_html_gz_is_lost_not_fatal(tmp_path: Path) -> None:
     (tmp_path / "a.html.gz").write_bytes(gzip.compress(PAGE.encode() * 50)[:60])
     (tmp_path / "b.html").write_text(PAGE)

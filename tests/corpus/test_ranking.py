@@ -83,6 +83,7 @@ def test_nothing_is_collected_when_the_best_document_exceeds_the_budget(tmp_path
     assert collected_ids(tmp_path / "collected") == set()
 
 
+@pytest.mark.slow
 def test_two_workers_and_a_second_run_give_the_same_rows(tmp_path, monkeypatch):
     rows = [[(f"{n:03d}{s}", math.sin(n * 7 + s), 10 + n % 5) for n in range(40)] for s in range(5)]
     scores = write_scores(tmp_path / "scores", rows)
