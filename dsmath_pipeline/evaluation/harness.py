@@ -5,6 +5,7 @@ problems are worked on in chunks; a killed run keeps its finished chunks. It tra
 """
 
 import contextlib
+import functools
 import hashlib
 import random
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..grading.answers import ANSWERS_VERSION
-from ..grading.equality import is_equal
+from ..grading.equality import decide
 from ..grading.sandbox import Sandbox
 from ..progress import SILENT, Progress
 from ..recipe.schema import EvaluationSettings
@@ -39,7 +40,7 @@ from .metrics import Sample, accuracy, maj_at_k, pass_at_k
 from .prompts import chat_prompt, few_shot_prompt, stop_texts
 from .solve import Solution, solve
 
-EVALUATION_VERSION = f"1/answers {ANSWERS_VERSION}"
+EVALUATION_VERSION = f"2/answers {ANSWERS_VERSION}"
 """1 (2026-11): first version. Prompts, extraction and grading belong to it."""
 
 CHUNK_PROBLEMS = 64
@@ -57,6 +58,7 @@ RESULT_SCHEMA = pa.schema(
         pa.field("completion", pa.string(), nullable=False),
         pa.field("answer", pa.string(), nullable=False),  # "" when there is none
         pa.field("verdict", pa.string(), nullable=False),  # records.Verdict
+        pa.field("rule", pa.string(), nullable=False),  # which comparison decided
         pa.field("grade", pa.bool_(), nullable=False),
         pa.field("finish", pa.string(), nullable=False),  # `stop` or `length`
         pa.field("num_tokens", pa.int32(), nullable=False),
@@ -93,7 +95,7 @@ def evaluate_model(
     names = [benchmark] if isinstance(benchmark, str) else list(benchmark)
     for name in names:
         if find_benchmark(name).is_formal:
-            raise BenchmarkError(f"{name} holds proofs, which comparing answers cannot grade")
+            raise BenchmarkError(f"{name} holds proofs: evaluate it with the method `proof` or `hammer`")
     problems = {name: choose_problems(load_benchmark(name, data), settings, seed, name) for name in names}
     inputs = {"model": model_key(model), **{name: file_key(benchmark_files(name, data)) for name in names}}
     identity = {**settings.model_dump(mode="json"), "method": method, "seed": seed, "benchmarks": names}
@@ -180,13 +182,15 @@ def _evaluate_chunk(
         for problem, decoding, solutions in attempts
         for index, solution in enumerate(solutions)
     ]
+    options = [problem.options for problem, _, solutions in attempts for _ in solutions]
     tolerance = find_benchmark(name).relative_tolerance
+    compare = functools.partial(decide, relative_tolerance=tolerance, mode=settings.grading)
     with ThreadPoolExecutor(2) as threads:  # the symbolic comparison waits for its own processes
-        verdicts = threads.map(
-            lambda row: is_equal(row["reference"], row["answer"], relative_tolerance=tolerance), rows
+        decisions = threads.map(
+            lambda row, texts: compare(row["reference"], row["answer"], options=texts), rows, options
         )
-        for row, verdict in zip(rows, verdicts, strict=True):
-            row["verdict"], row["grade"] = str(verdict), verdict is Verdict.CORRECT
+        for row, decision in zip(rows, decisions, strict=True):
+            row["verdict"], row["rule"], row["grade"] = str(decision.verdict), decision.rule, decision.is_correct
     return rows
 
 

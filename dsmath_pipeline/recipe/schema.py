@@ -343,6 +343,11 @@ class EvaluationSettings(Section):
     prompt: Literal["chat", "few_shot"] = setting(
         "chat", "zero-shot chat for fine-tuned models, worked examples for base models", "section 2.3 and section 3"
     )
+    grading: Literal["strict", "paper"] = setting(
+        "strict",
+        "strict, or paper: also its looser rules (within 10^-3, 5 % for 5), for figures beside its tables",
+        OURS + "its grader accepts more",
+    )
     max_tool_rounds: int = setting(
         3, "programs that one tool-integrated solution may run", OURS + "room for one correction", ge=1
     )
