@@ -313,6 +313,13 @@ class RlSettings(Section):
     """GRPO with outcome supervision."""
 
     learning_rate: float = setting(1e-6, "policy learning rate", "section 4.2", gt=0)
+    decay_from: float = setting(
+        1.0,
+        "share of the training after which the learning rate falls linearly to zero, 0-1; 1: constant",
+        OURS + "section 4.2 states a constant; short runs end in noise",
+        ge=0,
+        le=1,
+    )
     kl_coefficient: float = setting(0.04, "weight of the KL term, beta", "section 4.2", ge=0)
     clip_range: float = setting(0.2, "epsilon of the clipped ratio", OURS + "PPO's usual value", gt=0)
     group_size: int = setting(64, "completions sampled for each question, G", "section 4.2", ge=2)

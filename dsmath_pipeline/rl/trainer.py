@@ -28,6 +28,7 @@ from ..storage import Artifact, Folder, Manifest, remove, stage, write_table
 from ..tokens.inputs import stage_input
 from ..tokens.tokenizer import load_tokenizer, special_ids
 from ..training.models import load_model, local_path, save_model
+from ..training.schedule import linear_tail_factor
 from .advantage import outcome_advantages, without_spread
 from .objective import grpo_loss
 from .questions import load_questions, questions_of_step
@@ -234,6 +235,9 @@ def _update(state: GrpoState, batch: Batch, settings: RlSettings) -> dict[str, f
     fixed: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # old and reference log-probabilities by micro-batch
     totals = {"kl": 0.0, "clip_share": 0.0, "mean_logprob": 0.0, "grad_norm": 0.0}
     gap = 0.0
+    for group in state.optimizer.param_groups:
+        factor = linear_tail_factor(state.step, settings.num_steps, settings.decay_from)
+        group["lr"] = settings.learning_rate * factor
     state.policy.train()
     for _ in range(settings.updates_per_exploration):
         state.optimizer.zero_grad()

@@ -20,5 +20,15 @@ def multi_step_factor(step: int, num_steps: int, settings: PretrainSettings) -> 
 
 
 def constant_factor(step: int) -> float:
-    """The schedule of fine-tuning (section 3) and of reinforcement learning."""
+    """The schedule of fine-tuning (section 3)."""
     return 1.0
+
+
+def linear_tail_factor(step: int, num_steps: int, decay_from: float) -> float:
+    """Constant, then a straight line from the share `decay_from` (0-1) of the steps to zero after the last one.
+
+    With 1 it is constant, which is all that section 4.2 states. Not in the paper: the tail. It averages out the noise
+    of the last steps, which in short runs is as large as what is gained.
+    """
+    start = round(decay_from * num_steps, 6)
+    return 1.0 if step < start else (num_steps - step) / (num_steps - start)

@@ -1,7 +1,7 @@
 import pytest
 
 from dsmath_pipeline.recipe.schema import PretrainSettings
-from dsmath_pipeline.training.schedule import constant_factor, multi_step_factor
+from dsmath_pipeline.training.schedule import constant_factor, linear_tail_factor, multi_step_factor
 
 PAPER = PretrainSettings()
 
@@ -35,3 +35,10 @@ def test_the_rate_never_rises_after_the_warm_up():
 
 def test_fine_tuning_is_constant():
     assert {constant_factor(step) for step in range(500)} == {1.0}
+
+
+def test_the_tail_falls_in_a_straight_line_to_zero_after_the_last_step():
+    # 10 steps, constant for 6, then 4 of 4, 3 of 4, 2 of 4, 1 of 4.
+    assert [linear_tail_factor(step, 10, 0.6) for step in range(10)] == [1.0] * 7 + [0.75, 0.5, 0.25]
+    assert {linear_tail_factor(step, 10, 1.0) for step in range(10)} == {1.0}
+    assert linear_tail_factor(0, 10, 0.0) == 1.0 and linear_tail_factor(9, 10, 0.0) == pytest.approx(0.1)
