@@ -8,7 +8,7 @@ import pytest
 from dsmath_pipeline.compute import ItemGuard, map_guarded
 from dsmath_pipeline.corpus import pages
 from dsmath_pipeline.corpus.extract import Dropped
-from dsmath_pipeline.recipe.schema import ExtractSettings
+from dsmath_pipeline.recipe.schema import ExtractSettings, OptOutSettings
 from dsmath_pipeline.records import Document, Page
 from tests import deadly
 from tests.corpus.crawl_files import members, response
@@ -25,10 +25,10 @@ def extract_file(shard: str, guard: ItemGuard) -> tuple[list[dict[str, Any]], di
     how, offset, path = shard.split("|")
     real = pages.extract
 
-    def extract(page: Page, settings: ExtractSettings) -> Document | Dropped:
+    def extract(page: Page, settings: ExtractSettings, opt_out: OptOutSettings) -> Document | Dropped:
         if page.offset == int(offset):
             deadly.die(how)
-        return real(page, settings)
+        return real(page, settings, opt_out)
 
     pages.extract = extract
     try:
