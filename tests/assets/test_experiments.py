@@ -22,6 +22,7 @@ def test_there_is_one_partition_for_each_budget(pipeline):
     assert paper.partitions_def and paper.partitions_def.get_partition_keys() == ["40B", "80B", "120B", "160B"]
 
 
+@pytest.mark.slow
 def test_one_run_materializes_a_range_and_a_single_partition_can_be_made_again(pipeline, tmp_path):
     asset, resources = volume_experiment(pipeline.recipe()), {"pipeline": pipeline}
     tags = {"dagster/asset_partition_range_start": "200", "dagster/asset_partition_range_end": "600"}

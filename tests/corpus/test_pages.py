@@ -58,6 +58,7 @@ def test_every_record_is_accounted_for(crawl: Path, tmp_path: Path) -> None:
     assert counts["rules"] == {"text_dollar": 12} and counts["num_formulas"] == 12
 
 
+@pytest.mark.slow
 def test_rows_follow_the_document_schema(crawl: Path, tmp_path: Path) -> None:
     extract_files([crawl], tmp_path / "out", SETTINGS, workers=1)
     table = storage.read_table(tmp_path / "out")
@@ -112,6 +113,7 @@ def test_two_processes_give_the_same_bytes_as_one(crawl: Path, tmp_path: Path) -
         assert file.read_bytes() == (tmp_path / "2" / file.name).read_bytes()
 
 
+@pytest.mark.slow
 def test_extract_to_file_writes_one_parquet_file_and_nothing_else(crawl: Path, tmp_path: Path) -> None:
     out = tmp_path / "x" / "documents.parquet"
     counts = extract_to_file([crawl], out, SETTINGS, workers=1)
