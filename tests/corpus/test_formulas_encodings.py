@@ -191,7 +191,7 @@ TEX = st.recursive(
         st.tuples(inner, st.sampled_from("+-=<>"), inner).map(" ".join),
     ),
     max_leaves=8,
-).map(lambda tex: f"g_{{0}} = {tex.strip()}")
+).map(lambda tex: f"g_{{0}} = {' '.join(tex.split())}")
 
 
 @settings(max_examples=60, deadline=None)
