@@ -62,7 +62,7 @@ def plain_search(documents: str, texts: str, limit: int = 0) -> Timed:
     """The rule of section 2.1 as one would write it first: documents that share ten words with a benchmark text."""
     import pyarrow.parquet as pq
 
-    from dsmath_pipeline.text import words
+    from tests.plain_text import words
 
     runs: set[tuple[str, ...]] = set()
     for _, _, text in json.loads(Path(texts).read_text()):

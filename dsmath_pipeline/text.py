@@ -1,4 +1,4 @@
-"""Normalise, segment and cut text into n-grams: one versioned set of functions for every stage.
+"""Normalise and segment text: one versioned set of functions for every stage.
 
 The classifier, MinHash, decontamination and the token estimate all see text through this file, so that training and
 inference never disagree and Chinese is never lost. fastText splits on ASCII white space only; therefore `segment`
@@ -21,9 +21,7 @@ TEXT_VERSION = "2"
 # Han (with extensions), kana, Hangul syllables, CJK compatibility: scripts written without spaces between words.
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
 _CJK_CHARACTER = re.compile(f"[{CJK}]")
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
 _TOKEN = re.compile(f"[{CJK}]|\\\\[A-Za-z]+|(?:(?![{CJK}_])\\w)+(?:'(?:(?![{CJK}_])\\w)+)?|[^\\w\\s]|_")
-_WORD = re.compile(f"[{CJK}]|(?:(?![{CJK}_])\\w)+")
 _SPACES = re.compile(r"\s+")
 # Where formulas begin and end: \( \) \[ \] (but not the line break with a length, \\[4pt]) and $$; and a pair of single
 # dollars by Pandoc's rule: no space inside next to them, no digit after the second. Prices make no pairs.
@@ -65,27 +63,9 @@ def segment(text: str, mask_formulas: bool = False) -> list[str]:
     return _TOKEN.findall(normalise(_DOLLAR_PAIR.sub(pair, delimiters.sub(r" \\formula ", text))))
 
 
-def words(text: str) -> list[str]:
-    """Words, numbers and single CJK characters of the normalised text; punctuation is left out.
-
-    This is the "gram" of decontamination and near-dedup: punctuation and spacing never hide a match.
-    """
-    return _WORD.findall(normalise(text))
-
-
-def ngrams(tokens: list[str], n: int) -> list[tuple[str, ...]]:
-    """All runs of `n` tokens, in order; empty when there are fewer than `n`."""
-    return [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
-
-
 def num_cjk(text: str) -> int:
     """How many CJK characters the text holds."""
     return len(_CJK_CHARACTER.findall(text))
-
-
-def num_han(text: str) -> int:
-    """How many Han (Chinese) characters the text holds; kana and Hangul do not count."""
-    return len(_HAN.findall(text))
 
 
 def estimate_tokens(text: str) -> int:

@@ -17,28 +17,10 @@ def test_a_masked_formula_is_one_token_whatever_marks_its_ends():
     assert " ".join(found) == r"a \formula c \formula f \formula h \formula $ 5 \formula j"
 
 
-def test_words_leave_out_punctuation_and_keep_decimals_as_two_numbers():
-    assert text.words("It's 3.5 km & 设x") == ["it", "s", "3", "5", "km", "设", "x"]
-
-
-def test_full_width_letters_and_capitals_are_folded():
-    assert text.words("ＡＢＣ Def") == ["abc", "def"]
-
-
-def test_ngrams_of_a_text_shorter_than_n_are_empty():
-    assert text.ngrams(["a", "b"], 3) == []
-    assert text.ngrams(["a", "b", "c"], 2) == [("a", "b"), ("b", "c")]
-
-
 def test_token_estimate_counts_cjk_characters_and_quarters_of_the_rest():
     # 4 CJK characters + ceil(9 / 4) = 3 for the nine others
     assert text.estimate_tokens("设函数为 f(x)=x+1") == 4 + 3
     assert text.estimate_tokens("") == 0
-
-
-def test_num_han_ignores_kana_and_hangul():
-    assert text.num_han("数学 カナ 한글") == 2
-    assert text.num_cjk("数学 カナ 한글") == 6
 
 
 def test_text_hash_ignores_case_and_spacing_only():

@@ -13,8 +13,6 @@ from .gain import pages_covered, pages_gained
 from .label_store import Event, FinishedRound, LabelStore, LabelStoreError
 from .votes import Votes
 
-STATES = ("todo", "started", "done")
-
 
 @dataclass(frozen=True, slots=True)
 class Figures:

@@ -53,7 +53,6 @@ _FENCED = {
     "norm": (r"\|", r"\|"),
 }
 _BINARY = {"frac": "frac", "root": "root", "stackrel": "stackrel", "overset": "overset", "underset": "underset"}
-_LEFT_RIGHT = {r"\{": r"\{", r"\}": r"\}"}
 _MATRIX_ENDS = {("(", ")"): "pmatrix", ("[", "]"): "bmatrix", ("|", "|"): "vmatrix"}
 _ENDS_IN_COMMAND = re.compile(r"\\[A-Za-z]+$")
 _MAX_CHARS, _MAX_DEPTH = 3000, 60

@@ -119,4 +119,3 @@ def _character_references() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 REFERENCE_KEYS, REFERENCE_ROWS, REFERENCE_POINTS = _character_references()
-MAX_REFERENCE_NAME = max(map(len, html.entities.html5))

@@ -15,7 +15,6 @@ _ATTRIBUTE = re.compile(r"([^\s/>=]+)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>]
 _MAX_NODES = 1 << 20
 """A page with more nodes is read up to there: memory stays bounded whatever a page holds."""
 _FEWEST_ROWS = 4096
-_NO_KEYS = np.zeros(0, np.uint64)
 
 
 class Candidates:

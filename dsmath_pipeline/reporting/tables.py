@@ -15,7 +15,7 @@ from .. import storage
 from ..storage import ArtifactError, Folder
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    pass
 
 Row = dict[str, Any]
 
@@ -214,17 +214,3 @@ def html_table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> str:
     )
     title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     return f'<div class="scroll"><table>{title}<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>\n'
-
-
-def rich_table(title: str, rows: Sequence[Mapping[str, Any]]) -> "Table":
-    """Rows as a rich table for the terminal."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=escape(title), title_justify="left")
-    columns = list(rows[0]) if rows else []
-    for column in columns:
-        table.add_column(heading(column), justify="right" if is_numeric(rows, column) else "left")
-    for row in rows:
-        table.add_row(*(escape(format_cell(column, row.get(column))) for column in columns))
-    return table

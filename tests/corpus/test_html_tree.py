@@ -3,8 +3,6 @@
 import html
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from dsmath_pipeline.corpus.html_tags import TEXT
 from dsmath_pipeline.corpus.html_tree import Candidates, Element, parse_fragment, parse_html
 from dsmath_pipeline.corpus.warc import ReadReport, read_pages
 from dsmath_pipeline.recipe.schema import ExtractSettings
+from tests.corpus.bounds import run_with_bounds_checks
 
 REAL = Path(__file__).parents[2] / os.environ.get("DSMATH_REAL_DATA", "../shared/data")
 
@@ -256,13 +255,7 @@ def test_endless_nesting_stays_bounded(unit: str) -> None:
 @pytest.mark.slow
 def test_no_access_beyond_an_array(tmp_path: Path) -> None:
     """Compiled with bounds checks, in a cache of their own, the kernels run over mutated pages without an error."""
-    script = Path(__file__).with_name("bounds_check.py")
-    environment = os.environ | {
-        "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2]),
-    }  # fmt: skip
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=580)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "checked" in done.stdout
+    run_with_bounds_checks("bounds_check.py", tmp_path)
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)

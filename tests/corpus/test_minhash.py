@@ -29,9 +29,9 @@ from dsmath_pipeline.corpus.minhash import (
     signatures,
 )
 from dsmath_pipeline.recipe.schema import DedupSettings
-from dsmath_pipeline.text import ngrams
 from tests.corpus import slow_minhash as slow
 from tests.corpus.crawl_files import REAL
+from tests.plain_text import ngrams
 
 SETTINGS = DedupSettings()
 SMALL = DedupSettings(ngram_words=2, num_bands=5, num_rows=2, min_jaccard=0.6)

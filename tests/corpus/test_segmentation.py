@@ -1,10 +1,7 @@
 """The segmentation kernel against text.segment: byte for byte, for any input."""
 
 import itertools
-import os
 import random
-import subprocess
-import sys
 import unicodedata
 from pathlib import Path
 
@@ -19,6 +16,7 @@ from dsmath_pipeline.corpus.nfkc_kernel import NUM_POINTS
 from dsmath_pipeline.corpus.segment_kernel import segment_texts
 from dsmath_pipeline.corpus.segmentation import column_bytes, max_masked, segment_column, tables
 from dsmath_pipeline.text import MAX_MASKED_CHARS, segment
+from tests.corpus.bounds import run_with_bounds_checks
 from tests.corpus.real_documents import needs_crawl, real_texts
 
 PIECES = [
@@ -161,10 +159,4 @@ def test_real_documents_are_segmented_as_in_python():
 @pytest.mark.slow
 def test_no_access_beyond_an_array(tmp_path: Path) -> None:
     """Compiled with bounds checks, in a cache of their own, the kernels run over mutated texts without an error."""
-    script = Path(__file__).with_name("bounds_check_scoring.py")
-    environment = os.environ | {
-        "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2]),
-    }  # fmt: skip
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=580)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "checked" in done.stdout
+    run_with_bounds_checks("bounds_check_scoring.py", tmp_path)

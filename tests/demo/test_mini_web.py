@@ -18,7 +18,7 @@ from dsmath_pipeline.demo.other_sites import OTHER_KINDS
 from dsmath_pipeline.demo.truth import RECORD_FAULTS, TRUTH_SCHEMA, UNREADABLE
 from dsmath_pipeline.recipe.schema import MiniWebSettings
 from dsmath_pipeline.storage import ArtifactError, read_manifest
-from dsmath_pipeline.text import num_han
+from tests.plain_text import num_han
 
 SMALL = MiniWebSettings(
     num_pages=300, num_domains=30, num_warc_files=2, num_seed_texts=40, num_test_problems=60, num_train_problems=10

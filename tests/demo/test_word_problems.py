@@ -16,7 +16,7 @@ from dsmath_pipeline.demo.word_problems import (
 )
 from dsmath_pipeline.recipe.schema import MiniWebSettings
 from dsmath_pipeline.records import PROBLEM_SCHEMA
-from dsmath_pipeline.text import ngrams, words
+from tests.plain_text import ngrams, words
 
 SUM = re.compile(r"(\d+)([-+*/])(\d+)=(\d+)")
 

@@ -1,7 +1,5 @@
 """Tables of a run and their printed forms; expected numbers come from the made-up run in conftest.py."""
 
-import io
-
 import pytest
 
 from dsmath_pipeline.reporting.tables import (
@@ -11,7 +9,6 @@ from dsmath_pipeline.reporting.tables import (
     html_table,
     iterations_table,
     markdown_table,
-    rich_table,
 )
 
 
@@ -95,15 +92,6 @@ def test_html_tables_escape_everything():
     assert "<script>" not in table and "&lt;script&gt;" in table and "&lt;b&gt;" in table and "a &amp; b" in table
     assert '<td class="number">3</td>' in table
     assert html_table([]) == ""
-
-
-def test_rich_tables_print_markup_characters_as_they_are():
-    from rich.console import Console
-
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(rich_table("Title", [{"name": "[red]x[/red]", "num_pages": 5}]))
-    text = console.export_text()
-    assert "[red]x[/red]" in text and "Title" in text
 
 
 def test_held_out_figures_follow_the_iterations_that_trained(finished_run):
