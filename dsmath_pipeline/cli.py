@@ -223,6 +223,9 @@ def add_extract(commands) -> None:
     parser = command(commands, "extract", extract, "WARC, ARC or HTML files to text with formulas")
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="WARC or HTML files (.gz or not) or folders of them")
     parser.add_argument("--out", required=True, type=folder, metavar="FILE.parquet")
+    parser.add_argument(
+        "--respect-opt-out", action="store_true", help="leave out pages that refuse to be training data, as corpus does"
+    )
     add_recipe_options(parser, "paper")
 
 
@@ -231,9 +234,8 @@ def extract(args: argparse.Namespace) -> None:
 
     with Bars() as progress:
         recipe = recipe_of(args)
-        counts = extract_to_file(
-            args.inputs, args.out, recipe.extract, workers=args.workers, progress=progress, opt_out=recipe.opt_out
-        )
+        asks = recipe.opt_out if args.respect_opt_out else None
+        counts = extract_to_file(args.inputs, args.out, recipe.extract, asks, workers=args.workers, progress=progress)
     print_table("Extraction", [{"figure": name, "value": str(value)} for name, value in counts.items()])
 
 

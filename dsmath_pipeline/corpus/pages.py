@@ -119,19 +119,22 @@ def extract_to_file(
     inputs: Sequence[str | Path],
     out_file: str | Path,
     settings: ExtractSettings,
+    opt_out: OptOutSettings | None = None,
+    *,
     workers: int = 0,
     progress: Progress = SILENT,
-    opt_out: OptOutSettings = _RESPECTFUL,
 ) -> dict[str, Any]:
     """Extract into one Parquet file (records.DOCUMENT_SCHEMA). Returns the counts of `extract_files` and num_rows.
 
+    Unlike a run, it gives every page that the files hold; with `opt_out` those that refuse are left out.
     Raises InputError as `extract_files` does.
     """
+    asks = opt_out or OptOutSettings(respect_page_signals=False)
     target = Path(out_file)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".extract-", dir=target.parent) as scratch:
         documents = Path(scratch) / ARTIFACT
-        manifest = extract_files(inputs, documents, settings, opt_out, workers=workers, progress=progress)
+        manifest = extract_files(inputs, documents, settings, asks, workers=workers, progress=progress)
         unfinished = Path(scratch) / "documents.parquet"
         with pq.ParquetWriter(unfinished, DOCUMENT_SCHEMA, compression="zstd") as writer:
             for file in storage.parquet_files(documents):

@@ -8,7 +8,7 @@ import pytest
 
 from dsmath_pipeline.corpus.extract import Dropped, extract
 from dsmath_pipeline.corpus.optout_signals import robots_directive
-from dsmath_pipeline.corpus.pages import extract_files
+from dsmath_pipeline.corpus.pages import extract_files, extract_to_file
 from dsmath_pipeline.recipe.schema import ExtractSettings, OptOutSettings
 from dsmath_pipeline.records import Document, Page
 from tests.corpus.crawl_files import members, read_bytes, response
@@ -132,6 +132,10 @@ def test_counts_add_up_and_settings_are_part_of_the_key(tmp_path):
     }
     assert manifest.counts["num_pages"] == 5 == manifest.num_rows + sum(manifest.counts["dropped"].values())
     assert manifest.counts["tdm_policies"] == {"https://e.org/p": 1}
+    # the converter gives all pages of a file unless it is asked to leave these out
+    source, target = [tmp_path / "a.warc.gz"], tmp_path / "a.parquet"
+    assert extract_to_file(source, target, SETTINGS, workers=1)["num_rows"] == 4
+    assert extract_to_file(source, target, SETTINGS, ASKS, workers=1)["num_rows"] == 1
     deaf = OptOutSettings(respect_page_signals=False)
     other = extract_files([tmp_path / "a.warc.gz"], tmp_path / "deaf", SETTINGS, deaf, workers=1)
     assert (other.num_rows, other.counts["dropped"]) == (4, {"no_text": 1})
