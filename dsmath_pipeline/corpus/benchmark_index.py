@@ -2,7 +2,8 @@
 
 Of every text the runs of `ngram_words` grams that say enough (evidence.py: `min_new_words` new grams) and that are in
 at most `max_gram_items` benchmark items (a run of more is a template of the benchmark, not one of its questions). A
-text without such a run, because it is shorter or says too little, is matched whole from `min_short_words` grams on.
+text without such a run, because it is shorter or says too little, is matched whole from `min_short_words` grams on; a
+question of numbers and operators ("8 + 8 / 2 + 2 =") only where a line repeats it to the letter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +15,14 @@ from ..recipe.schema import DecontaminationSettings
 from . import runs_kernel as kernel
 from .benchmark_texts import BenchmarkText
 from .evidence import MIN_LETTER_GRAMS, gram_facts, has_letter, is_letter, is_word, num_new
-from .grams import gram_names, grams, split
+from .grams import gram_names, grams, literal, split
 
 _MIN_NEW_ANYWHERE = {"question": 4, "answer": 5}
 _MIN_WORDS = {"question": 1, "answer": 3}
 _MAX_STRIDE = 4  # a look-up is a cache miss: a fourth of them, of parts that are long enough to be rare
-NEVER, ALONE, ANYWHERE = 0, 1, 2
-"""Where a text that is matched whole counts: `ALONE` is where it is a whole segment."""
+NEVER, LITERAL, ALONE, ANYWHERE = 0, 1, 2, 3
+"""Where a text that is matched whole counts: `ALONE` is where it is a whole segment, `LITERAL` where besides its signs
+are the same (grams.literal)."""
 
 _Parts = Sequence[tuple[bytes, np.ndarray, np.ndarray, np.ndarray]]
 """What `grams.split` gives for every text."""
@@ -36,6 +38,10 @@ class BenchmarkIndex:
     runs: kernel.RunTable
     alone: frozenset[int]
     """Numbers of the texts that count only where they are a whole segment."""
+    literals: dict[str, int]
+    """What the texts say that count only where segments say literally the same (grams.literal): number of each."""
+    weakest: frozenset[int]
+    """Numbers of these texts."""
     ngram_words: int
     _grams: dict[int, list[str]] = field(default_factory=dict, repr=False)
 
@@ -70,25 +76,28 @@ def build_index(texts: Sequence[BenchmarkText], settings: DecontaminationSetting
                 whole[number] = where
     runs = _run_table(hashes, places[~is_template], keys[~is_template], starts, whole, settings)
     alone = frozenset(number for number, where in whole.items() if where == ALONE)
-    return BenchmarkIndex(list(texts), starts, runs, alone, settings.ngram_words)
+    weakest = [number for number, where in whole.items() if where == LITERAL]
+    literals = {literal(parts[number][0].decode("utf-8", "replace")): number for number in reversed(weakest)}
+    return BenchmarkIndex(list(texts), starts, runs, alone, literals, frozenset(weakest), settings.ngram_words)
 
 
 def whole_match(kind: str, text_grams: Sequence[str], ngram_words: int) -> int:
-    """Where a text that is matched whole counts: NEVER, ALONE or ANYWHERE.
+    """Where a text that is matched whole counts: NEVER, LITERAL, ALONE or ANYWHERE.
 
     A question counts anywhere when it has `ngram_words` grams or 4 new ones, an answer with 5, single letters aside;
     both need words (one, three) for that. Weaker ones ("does not exist") count alone on a segment, those without words
-    ("3x^2 - 7x + 45 = 0") only when they have that many new grams or `ngram_words` in all. Answers with less ("x = 2")
-    and options: never.
+    ("3x^2 - 7x + 45 = 0") only when they have that many new grams or `ngram_words` in all. Questions with less count
+    literally, answers with less ("x = 2") and options never.
     """
+    weakest = LITERAL if kind == "question" else NEVER
     if kind not in _MIN_WORDS or len(set(text_grams)) < 3 or not any(map(has_letter, text_grams)):
-        return NEVER
+        return weakest
     has_words = len({gram for gram in text_grams if is_word(gram)}) >= _MIN_WORDS[kind]
     is_long = len(text_grams) >= ngram_words
     is_strong = num_new(gram for gram in text_grams if not is_letter(gram)) >= _MIN_NEW_ANYWHERE[kind]
     if has_words and (is_strong or (is_long and kind == "question")):
         return ANYWHERE
-    return ALONE if has_words or is_strong or is_long else NEVER
+    return ALONE if has_words or is_strong or is_long else weakest
 
 
 def _telling_places(
@@ -135,7 +144,7 @@ def _run_table(
 ) -> kernel.RunTable:
     """Sorted tables of the long runs and of the texts that are matched whole (`whole`: number -> where)."""
     distinct, first = np.unique(keys, return_index=True)
-    numbers = np.array(sorted(whole, key=lambda number: (-whole[number], number)), np.int64)  # ANYWHERE before ALONE
+    numbers = np.array(sorted(whole, key=lambda number: (-whole[number], number)), np.int64)  # ANYWHERE first
     whole_places, lengths = starts[numbers], np.minimum(starts[numbers + 1] - starts[numbers], kernel.MAX_WHOLE)
     whole_keys, whole_first = np.unique(kernel.run_hashes(hashes, whole_places, lengths), return_index=True)
     n, prefix = settings.ngram_words, settings.min_short_words

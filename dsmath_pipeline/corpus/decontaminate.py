@@ -25,13 +25,13 @@ from . import grams_kernel
 from . import runs_kernel as kernel
 from .benchmark_index import BenchmarkIndex
 from .evidence import EVIDENCE_VERSION
-from .grams import GRAMS_VERSION, gram_names, normalise_grams, split, tables
+from .grams import GRAMS_VERSION, gram_names, literal, normalise_grams, split, tables
 
-DECONTAMINATION_VERSION = f"3/grams {GRAMS_VERSION}/evidence {EVIDENCE_VERSION}"
+DECONTAMINATION_VERSION = f"4/grams {GRAMS_VERSION}/evidence {EVIDENCE_VERSION}"
 """Version of matching and guards.
 
 1 (2026-11): first version. 2 (2026-11): compiled; guards by word lists and items. 3 (2026-11): new grams and counted
-documents in place of the word lists.
+documents in place of the word lists. 4 (2026-11): questions of numbers and operators, literally.
 """
 
 _EXCERPT_CHARS = 300
@@ -116,6 +116,11 @@ class _Document:
         parts = (part[wanted] for part in (self.hashes, self.starts, self.stops, self.line_of))
         return _Document(self.plain, *parts)
 
+    def literal_lines(self, position: int, length: int) -> str:
+        """What the lines of a run say, without spaces (grams.literal)."""
+        first, last = self.line_of[position], self.line_of[position + length - 1]
+        return literal(b"\n".join(self.plain.split(b"\n")[first : last + 1]).decode("utf-8", "replace"))
+
     def names(self, start: int, stop: int) -> list[str]:
         return gram_names(self.plain, self.starts[start:stop], self.stops[start:stop])
 
@@ -148,7 +153,13 @@ def _matches(document: _Document, index: BenchmarkIndex) -> list[_Match]:
             length = len(benchmark)
         if position < ends.get((number, position - first), 0):
             continue  # part of a match that is known
-        if number in index.alone:
+        if number in index.weakest:
+            same = document.literal_lines(position, length)
+            if same not in index.literals:
+                continue
+            number = index.literals[same]
+            benchmark, first = index.grams_of(number), 0
+        elif number in index.alone:
             num_others = _MAX_OTHERS if index.texts[number].kind == "question" else 0
             if _num_others(document, position, length) > num_others:
                 continue

@@ -69,6 +69,7 @@ INVISIBLE = "\u00ad\u034f\u061c\u180b-\u180e\u200c-\u200f\u202a-\u202e\u2060-\u2
 _INVISIBLE = re.compile(f"[{INVISIBLE}]+")
 _CJK = re.compile(f"[{CJK}]")
 _SYMBOLS = str.maketrans(SYMBOLS)
+_BETWEEN = re.compile(r"\\[()\[\]]|[\s$]+")
 
 
 def is_script(character: str) -> bool:
@@ -146,6 +147,15 @@ def normalise_grams(text: str) -> str:
     """The normalised text, before grams are cut: what the kernel does for texts without combining characters."""
     text = _INVISIBLE.sub("", text)
     return _plain(_scripts().sub(r" \g<0> ", text))
+
+
+def literal(plain: str) -> str:
+    """A normalised text without white space, TeX delimiters and the punctuation at its ends; operators stay.
+
+    >>> literal("$8 + 8 ÷ 2 + 2 =$ ?"), literal("8+8÷2+2 =")
+    ('8+8÷2+2=', '8+8÷2+2=')
+    """
+    return _BETWEEN.sub("", plain).strip(".,;:?!")
 
 
 def _plain(text: str) -> str:

@@ -54,6 +54,12 @@ def slow_grams(text):
     return found
 
 
+def said(text):
+    """The text without white space and dollars, the stops at its ends too."""
+    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).lower()
+    return "".join(character for character in text if not character.isspace() and character != "$").strip(".,;:?!")
+
+
 def new_grams(run):
     """Grams of which no earlier one is the same, or the number or the letter beside it."""
     letters = "abcdefghijklmnopqrstuvwxyz"
@@ -85,12 +91,16 @@ class SlowRule:
             for at, run in enumerate(zip(*(own[i:] for i in range(n)), strict=False)):
                 if run in some and len(items[run]) <= settings.max_gram_items:
                     self.runs.setdefault(run, (own, at))
-        self.whole = defaultdict(int)  # grams -> how many others may be on the line; -1: any number
+        self.whole = {}  # grams -> how many others may be on the line; -1: any number, None: the line is in `literal`
+        self.literal = set()
         for text, own, some in zip(texts, tokens, telling, strict=True):
             if len(own) < settings.min_short_words or any(run in self.runs for run in some):
                 continue
             num_others = self._others(text.kind, own)
-            if num_others is not None:
+            if num_others is None and text.kind == "question":
+                self.literal.add(said(text.text))
+                self.whole.setdefault(tuple(own), None)
+            elif num_others is not None:
                 known = self.whole.get(tuple(own))
                 self.whole[tuple(own)] = num_others if known is None else -1 if -1 in (known, num_others) else known
         self.lengths = defaultdict(set)  # first grams -> lengths of the whole texts that begin so
@@ -133,11 +143,17 @@ class SlowRule:
                     others = sum(len(lines[number]) for number in touched) - length
                     if length == self.n and run in self.runs:
                         new |= {number for _, number in self._alike(document, grams, i, *self.runs[run])}
-                    elif run in self.whole and (self.whole[run] < 0 or others <= self.whole[run]):
+                    elif run in self.whole and self._is_found(self.whole[run], others, touched, text):
                         new |= touched
             if not new:
                 return gone
             gone |= new
+
+    def _is_found(self, most, others, touched, text):
+        if most is None:
+            whole_lines = text.split("\n")[min(touched) : max(touched) + 1]
+            return said("\n".join(whole_lines)) in self.literal
+        return most < 0 or others <= most
 
     def _alike(self, document, grams, i, own, at):
         """The part of the document around gram `i` that goes on as the benchmark text does around its gram `at`."""

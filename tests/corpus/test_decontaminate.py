@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dsmath_pipeline import storage
 from dsmath_pipeline.corpus import runs_kernel
-from dsmath_pipeline.corpus.benchmark_index import ALONE, ANYWHERE, NEVER, build_index, whole_match
+from dsmath_pipeline.corpus.benchmark_index import ALONE, ANYWHERE, LITERAL, NEVER, build_index, whole_match
 from dsmath_pipeline.corpus.benchmark_texts import BenchmarkText, load_benchmark_texts
 from dsmath_pipeline.corpus.decontaminate import candidates, decontaminate_column, decontaminate_text
 from dsmath_pipeline.corpus.evidence import gram_facts, num_new
@@ -207,12 +207,12 @@ def test_a_long_text_of_boilerplate_is_compared_to_its_end():
 
 def test_where_short_texts_count():
     cases = [
-        (("answer", "x = 2 y"), NEVER), (("answer", "\\frac{1}{2}"), NEVER), (("question", "1, 2, 3, 4"), NEVER),
+        (("answer", "x = 2 y"), NEVER), (("answer", "\\frac{1}{2}"), NEVER), (("question", "1, 2, 3, 4"), LITERAL),
         (("option", "the root cap cell"), NEVER), (("answer", "it does not exist"), ALONE),
         (("question", "若 $a>b$, 则 ( )"), ALONE), (("answer", "eight pieces of each kind"), ANYWHERE),
         (("question", "Compute $\\dbinom{8}{4}$."), ANYWHERE), (("question", SHORT), ANYWHERE),
         (("question", "The k-means algorithm:"), ALONE), (("question", "$3x^2 - 7x + 45 = 0$"), ALONE),
-        (("question", "$x^2 + y^2 = z^2$"), NEVER), (("answer", "$3x^2 - 7x + 45 = 19y - 88$"), ALONE),
+        (("question", "$x^2 + y^2 = z^2$"), LITERAL), (("answer", "$3x^2 - 7x + 45 = 19y - 88$"), ALONE),
         (("answer", "$x^2 + y^2 + x^2 + y^2 + x^2$"), ALONE), (("answer", "$x^2 + y^2 + x^2 + y^2$"), NEVER),
     ]  # fmt: skip
     assert [whole_match(kind, grams(text), 10) for (kind, text), _ in cases] == [where for _, where in cases]
@@ -225,6 +225,17 @@ def test_a_weak_short_answer_counts_as_a_segment_of_its_own_and_a_weak_question_
     kept, hits = decontaminate_text(text, index)
     assert kept == "The limit at 0: it does not exist.\n练习：若a>b，则c"
     assert [(hit.item, hit.segments) for hit in hits] == [("m:1", (1,)), ("m:2", (2,))]
+
+
+def test_a_question_of_numbers_counts_where_a_line_repeats_it_to_the_letter():
+    texts = [BenchmarkText(f"m:{i}", "question", text) for i, text in enumerate(("8 + 8 ÷ 2 + 2 =", "$8-8\\div 2-2=$"))]
+    index = build_index(texts, SETTINGS)
+    lines = ["8 + 8 ÷ 2 + 2 = ?", "8 8 2 2", "8 - 8 \\div 2 - 2 =", "1) 8 + 8 ÷ 2 + 2 =", "８＋８÷２＋２＝"]
+    kept, hits = decontaminate_text("\n".join(lines), index)
+    assert kept.split("\n") == [lines[1], lines[3]]
+    assert {(hit.item, hit.segments) for hit in hits} == {("m:0", (0,)), ("m:1", (2,)), ("m:0", (4,))}
+    assert decontaminate_text("8 + 8\n÷ 2 + 2 =", index)[0] == ""  # over lines
+    assert build_index([BenchmarkText("m:0", "option", "8 + 8 ÷ 2 + 2 =")], SETTINGS).literals == {}
 
 
 def test_weak_matches_of_ignored_texts_are_left_alone_and_strong_ones_are_not():
