@@ -1,9 +1,18 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsmath_pipeline.rl.advantage import outcome_advantages, without_spread
+from dsmath_pipeline.rl.advantage import (
+    align_to_mask,
+    informative_rows,
+    outcome_advantages,
+    process_advantages,
+    step_tensors,
+    without_spread,
+)
 
 
 def test_advantages_of_a_group_by_hand():
@@ -45,3 +54,130 @@ def test_groups_do_not_influence_each_other():
 def test_a_group_of_one_is_refused():
     with pytest.raises(ValueError, match="at least two"):
         outcome_advantages(torch.zeros(3, 1), 1e-6)
+
+
+def test_without_std_the_mean_alone_is_subtracted():
+    # rewards 1 0 0 1, mean 1/2
+    found = outcome_advantages(torch.tensor([[1.0, 0.0, 0.0, 1.0]]), 1e-6, divide_by_std=False)
+    assert found.tolist() == [[0.5, -0.5, -0.5, 0.5]]
+
+
+# --- process supervision
+
+
+def slow_process_advantages(rewards, ends, num_tokens, width, epsilon):
+    """Section 4.1.3 in plain Python, for one group: lists of step rewards and step ends for each completion."""
+    every = [r for row in rewards for r in row]
+    mean = sum(every) / len(every)
+    std = math.sqrt(sum((r - mean) ** 2 for r in every) / (len(every) - 1))
+    rows = []
+    for row, row_ends, length in zip(rewards, ends, num_tokens, strict=True):
+        row_ends = [*row_ends[:-1], length - 1] if row_ends else []
+        steps = list(zip(row, row_ends, strict=True))
+        rows.append([sum((r - mean) / (std + epsilon) for r, end in steps if end >= t) for t in range(width)])
+    return rows
+
+
+@st.composite
+def step_groups(draw):
+    """Step rewards, step ends and lengths of one group of 2 to 4 completions."""
+    rewards, ends, lengths = [], [], []
+    for _ in range(draw(st.integers(2, 4))):
+        length = draw(st.integers(1, 8))
+        found = sorted(draw(st.sets(st.integers(0, length - 1), min_size=1, max_size=4)))
+        ends.append(found)
+        rewards.append([draw(st.integers(0, 8)) / 8 for _ in found])
+        lengths.append(length)
+    return rewards, ends, lengths
+
+
+def of_group(rewards, ends, lengths, epsilon=1e-6, **options):
+    step_rewards, is_end = step_tensors(rewards, ends, lengths, 9)
+    return process_advantages(step_rewards[None].double(), is_end[None], epsilon, **options)[0]
+
+
+def test_process_advantages_by_hand():
+    # two completions of 4 and 3 tokens; steps end at tokens 1 and 3, and at token 2. Step rewards 1 0 and 1:
+    # mean 2/3, sample variance (1/9 + 4/9 + 1/9) / 2 = 1/3, std 0.577350; normalised 0.577350, -1.154701, 0.577350.
+    # first: tokens 0 1 see both steps (-0.577350), tokens 2 3 the last (-1.154701); second: all see its one step
+    found = of_group([[1.0, 0.0], [1.0]], [[1, 3], [2]], [4, 3], 0.0)
+    low, high = -1 / math.sqrt(3), 1 / math.sqrt(3)
+    assert found[0, :5].tolist() == pytest.approx([low, low, 2 * low, 2 * low, 0.0])
+    assert found[1, :5].tolist() == pytest.approx([high, high, high, 0.0, 0.0])
+
+
+@given(step_groups())
+def test_process_advantages_equal_the_slow_ones(group):
+    if len({r for row in group[0] for r in row}) < 2:
+        assert (of_group(*group) == 0).all()
+    else:
+        expected = slow_process_advantages(*group, 9, 1e-6)
+        assert torch.allclose(of_group(*group), torch.tensor(expected, dtype=torch.float64), atol=1e-9)
+
+
+@given(step_groups(), st.floats(0.5, 10), st.floats(-5, 5), st.data())
+def test_scale_shift_and_order_do_not_matter_to_process_advantages(group, scale, shift, data):
+    rewards, ends, lengths = group
+    order = data.draw(st.permutations(range(len(lengths))))
+    step_rewards, is_end = step_tensors(rewards, ends, lengths, 9)
+    plain = process_advantages(step_rewards[None].double(), is_end[None], 0.0)[0]
+    moved = step_rewards[order].double() * scale + shift  # moves what stands between the steps too
+    if len({r for row in rewards for r in row}) > 1:
+        assert torch.allclose(process_advantages(moved[None], is_end[order][None], 0.0)[0], plain[order], atol=1e-7)
+
+
+@given(st.lists(st.integers(0, 8), min_size=2, max_size=6))
+def test_with_one_step_each_process_supervision_is_outcome_supervision(rewards):
+    values = [r / 8 for r in rewards]
+    found = of_group([[r] for r in values], [[0]] * len(values), [3] * len(values))
+    expected = outcome_advantages(torch.tensor([values]).double(), 1e-6)[0]
+    # the single step reaches to the last token, so every token gets the completion's advantage
+    assert torch.allclose(found[:, :3], expected[:, None].expand(-1, 3), atol=1e-9)
+    assert (found[:, 3:] == 0).all()
+
+
+def test_process_advantages_without_std_by_hand():
+    # steps 1 0 and 1, mean 2/3: 1/3, -2/3 and 1/3
+    found = of_group([[1.0, 0.0], [1.0]], [[1, 3], [2]], [4, 3], divide_by_std=False)
+    assert found[0, :4].tolist() == pytest.approx([-1 / 3, -1 / 3, -2 / 3, -2 / 3], abs=1e-7)
+
+
+def test_groups_of_steps_do_not_influence_each_other():
+    rewards, is_end = torch.rand(3, 2, 4, generator=torch.Generator().manual_seed(0)), torch.ones(3, 2, 4)
+    together = process_advantages(rewards, is_end, 1e-6)
+    for b in range(3):
+        assert torch.equal(process_advantages(rewards[b : b + 1], is_end[b : b + 1], 1e-6)[0], together[b])
+
+
+def test_a_completion_without_steps_gets_zero_and_leaves_the_others_alone():
+    alone = of_group([[1.0, 0.0], [0.5]], [[0, 1], [1]], [2, 2])
+    with_empty = of_group([[1.0, 0.0], [0.5], []], [[0, 1], [1], []], [2, 2, 2])
+    assert torch.equal(with_empty[:2], alone) and (with_empty[2] == 0).all()
+
+
+def test_the_end_token_belongs_to_the_last_step():
+    # the second step's text ends at token 2, the end token is token 3
+    rewards, is_end = step_tensors([[0.5, 1.0]], [[0, 2]], [4], 5)
+    assert rewards.tolist() == [[0.5, 0.0, 0.0, 1.0, 0.0]]
+    assert is_end.tolist() == [[True, False, False, True, False]]
+
+
+@pytest.mark.parametrize(
+    ("rewards", "ends", "length"), [([1.0], [0, 1], 3), ([1.0, 0.0], [1, 1], 3), ([1.0], [3], 3), ([1.0], [0], 9)]
+)
+def test_steps_that_do_not_fit_are_refused(rewards, ends, length):
+    with pytest.raises(ValueError, match="completion 0"):
+        step_tensors([rewards], [ends], [length], 4)
+
+
+def test_rows_of_groups_without_spread_are_not_informative():
+    rewards = torch.tensor([[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    assert informative_rows(rewards).tolist() == [False, False, True, True, False, False]
+
+
+def test_values_are_moved_to_their_tokens():
+    values = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    mask = torch.tensor([[0.0, 0, 1, 1, 0], [1, 1, 1, 0, 0]])
+    assert align_to_mask(values, mask).tolist() == [[0, 0, 1, 2, 0], [4, 5, 6, 0, 0]]
+    with pytest.raises(ValueError, match="4 tokens, values are given for 3"):
+        align_to_mask(values, torch.ones(2, 4))

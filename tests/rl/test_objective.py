@@ -1,53 +1,61 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dsmath_pipeline.rl.objective import completion_mean, grpo_loss, k3, token_objective
+from dsmath_pipeline.rl.advantage import outcome_advantages
+from dsmath_pipeline.rl.objective import (
+    PAPER,
+    ObjectiveOptions,
+    clipped_surrogate,
+    completion_mean,
+    grpo_loss,
+    is_clipped,
+    mask_truncated,
+    token_objective,
+    token_weights,
+)
+from tests.rl.random_batch import batch, gradient
 
 SETTINGS: dict[str, Any] = {"clip_range": 0.2, "kl_coefficient": 0.04}
 
 
-def batch(rows=4, tokens=5, seed=0) -> Any:
-    """Random log-probabilities around each other, advantages of both signs, completions of different lengths."""
-    rng = torch.Generator().manual_seed(seed)
-    policy = -torch.rand(rows, tokens, generator=rng, dtype=torch.float64)
-    old = policy + 0.3 * torch.randn(rows, tokens, generator=rng, dtype=torch.float64)
-    reference = policy + 0.3 * torch.randn(rows, tokens, generator=rng, dtype=torch.float64)
-    advantages = torch.randn(rows, generator=rng, dtype=torch.float64)
-    mask = torch.tensor([[float(t < 1 + (b % tokens)) for t in range(tokens)] for b in range(rows)])
-    return policy, old, reference, advantages, mask.double()
-
-
-def gradient(tensor) -> torch.Tensor:
-    assert tensor.grad is not None
-    return tensor.grad
-
-
-def slow_loss(policy, old, reference, advantages, mask, clip_range, kl_coefficient):
-    """Equation 3 token by token in plain Python."""
+def slow_loss(policy, old, reference, advantages, mask, clip_range, kl_coefficient, options=PAPER):
+    """Equation 3 and its variants token by token in plain Python; per-token advantages are [B, T]."""
+    rows, width = mask.shape
+    high = clip_range if options.clip_range_high is None else options.clip_range_high
+    num_tokens = int(mask.sum())
     total = 0.0
-    for b in range(len(policy)):
-        inner, length = 0.0, 0
-        for t in range(policy.shape[1]):
+    for b in range(rows):
+        length = int(mask[b].sum())
+        for t in range(width):
             if not mask[b, t]:
                 continue
-            ratio = math.exp(policy[b, t] - old[b, t])
-            a = float(advantages[b])
-            clipped = min(max(ratio, 1 - clip_range), 1 + clip_range)
-            to_reference = math.exp(reference[b, t] - policy[b, t])
-            inner += min(ratio * a, clipped * a) - kl_coefficient * (to_reference - math.log(to_reference) - 1)
-            length += 1
-        total += inner / length
-    return -total / len(policy)
+            p, r = math.exp(policy[b, t]), math.exp(reference[b, t])
+            ratio = p / math.exp(old[b, t])
+            a = float(advantages[b]) if advantages.dim() == 1 else float(advantages[b, t])
+            clipped = min(max(ratio, 1 - clip_range), 1 + high)
+            kl = {"k1": math.log(p / r), "k2": math.log(p / r) ** 2 / 2, "k3": r / p - math.log(r / p) - 1}
+            kl_term = kl[options.kl_estimator] * (ratio if options.kl_ratio_corrected else 1)
+            value = min(ratio * a, clipped * a) - kl_coefficient * kl_term
+            if options.normalization == "completion":
+                total += value / length / rows
+            elif options.normalization == "token":
+                total += value / num_tokens
+            else:
+                total += value / options.max_completion_tokens / rows
+    return -total
 
 
 def test_one_token_by_hand():
     # policy 0.5, old 0.4, reference 0.25, A = 2, epsilon 0.2, beta 0.1
     # ratio 1.25 is clipped to 1.2: 2.4; k3 = 0.5 - ln 0.5 - 1 = 0.193147; 2.4 - 0.0193147 = 2.380685
     values = [torch.tensor([[math.log(p)]]) for p in (0.5, 0.4, 0.25)]
-    found = token_objective(*values, advantages_B=torch.tensor([2.0]), clip_range=0.2, kl_coefficient=0.1)
+    found = token_objective(*values, advantages=torch.tensor([2.0]), clip_range=0.2, kl_coefficient=0.1)
     assert float(found) == pytest.approx(2.3806853, rel=1e-6)
 
 
@@ -112,27 +120,139 @@ def test_a_clipped_token_has_only_the_gradient_of_the_kl_term():
     assert found.clip_share == 1.0
 
 
-def test_k3_is_never_negative_and_zero_only_at_the_reference():
-    policy, _, reference, _, _ = batch(rows=50)
-    assert (k3(policy, reference) >= 0).all() and (k3(policy, policy) == 0).all()
+VARIANTS = [
+    PAPER,
+    ObjectiveOptions(clip_range_high=0.28),
+    ObjectiveOptions(normalization="token"),
+    ObjectiveOptions(normalization="constant", max_completion_tokens=7),
+    ObjectiveOptions(kl_estimator="k1"),
+    ObjectiveOptions(kl_estimator="k2"),
+    ObjectiveOptions(kl_ratio_corrected=True),
+    ObjectiveOptions(0.5, "token", None, "k2", True),
+]
 
 
-def test_the_expected_gradient_of_k3_is_that_of_the_divergence_from_reference_to_policy():
-    # exact expectation over a vocabulary of 5: sum_v policy(v) d k3(v)/d theta, policy weights held fixed
-    rng = torch.Generator().manual_seed(1)
-    logits = torch.randn(5, generator=rng, dtype=torch.float64, requires_grad=True)
-    reference = torch.log_softmax(torch.randn(5, generator=rng, dtype=torch.float64), 0)
-    policy = torch.log_softmax(logits, 0)
-    (policy.detach().exp() * k3(policy, reference)).sum().backward()
-    found = gradient(logits).clone()
-    logits.grad = None
-    policy = torch.log_softmax(logits, 0)
-    (reference.exp() * (reference - policy)).sum().backward()  # KL(reference || policy)
-    assert torch.allclose(found, gradient(logits), atol=1e-14)
-    logits.grad = None
-    policy = torch.log_softmax(logits, 0)
-    (policy.exp() * (policy - reference)).sum().backward()  # KL(policy || reference) is another one
-    assert not torch.allclose(found, gradient(logits), atol=1e-3)
+@pytest.mark.parametrize("options", VARIANTS, ids=str)
+@pytest.mark.parametrize("per_token", [False, True])
+def test_every_variant_equals_the_slow_loss(options, per_token):
+    policy, old, reference, advantages, mask = batch(rows=5, spread=0.6)
+    if per_token:
+        advantages = batch(rows=5, seed=3)[0] + 0.5  # both signs
+    found = grpo_loss(policy, old, reference, advantages, mask, 5, options=options, num_tokens=int(mask.sum()),
+                      clip_range=0.2, kl_coefficient=0.3)  # fmt: skip
+    expected = slow_loss(policy, old, reference, advantages, mask, 0.2, 0.3, options)
+    assert float(found.loss) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_variants_differ_from_each_other():
+    values = batch(rows=5, spread=0.6)
+    losses = {round(slow_loss(*values, 0.2, 0.3, options), 9) for options in VARIANTS}
+    assert len(losses) == len(VARIANTS)
+
+
+def test_an_advantage_for_every_token_may_be_the_same_for_all():
+    policy, old, reference, advantages, mask = batch()
+    wide = advantages[:, None].expand_as(policy)
+    one = grpo_loss(policy, old, reference, advantages, mask, 4, **SETTINGS)
+    many = grpo_loss(policy, old, reference, wide, mask, 4, **SETTINGS)
+    assert float(one.loss) == float(many.loss) and one.clip_share == many.clip_share
+
+
+def test_clip_higher_by_hand():
+    # ratio 2: upper bound 1.5 for A = 1; for A = -1 the minimum is the unclipped -2
+    ratio = torch.tensor([[math.log(2.0)]])
+    zero = torch.zeros(1, 1)
+    assert float(clipped_surrogate(ratio, zero, torch.tensor([1.0]), 0.2, 0.5)) == pytest.approx(1.5)
+    assert float(clipped_surrogate(ratio, zero, torch.tensor([-1.0]), 0.2, 0.5)) == pytest.approx(-2.0)
+    assert is_clipped(ratio, zero, torch.tensor([1.0]), 0.2, 0.5).item()
+    assert not is_clipped(ratio, zero, torch.tensor([-1.0]), 0.2, 0.5).item()
+
+
+def test_token_weights_by_hand():
+    # completions of 1 and 3 tokens
+    mask = torch.tensor([[1.0, 0, 0], [1, 1, 1]])
+    sixth = 1 / 6  # 1/3 of a completion, 1/2 of the batch
+    assert token_weights(mask, 2).flatten().tolist() == pytest.approx([0.5, 0, 0, sixth, sixth, sixth])
+    by_token = token_weights(mask, 2, "token", num_tokens=4)
+    assert by_token.flatten().tolist() == [0.25, 0, 0, 0.25, 0.25, 0.25]
+    constant = token_weights(mask, 2, "constant", max_completion_tokens=5)
+    assert constant.flatten().tolist() == pytest.approx([0.1, 0, 0, 0.1, 0.1, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("normalization", "message"),
+    [("token", "num_tokens"), ("constant", "max_completion_tokens"), ("row", "choose completion, token or constant")],
+)
+def test_a_missing_divisor_and_an_unknown_normalization_are_refused(normalization, message):
+    with pytest.raises(ValueError, match=message):
+        token_weights(torch.ones(2, 3), 2, normalization)
+
+
+@pytest.mark.parametrize("normalization", ["completion", "token", "constant"])
+def test_micro_batches_add_up_in_every_normalization(normalization):
+    values = batch(rows=6)
+    options = ObjectiveOptions(normalization=normalization, max_completion_tokens=9)
+    sizes: dict[str, Any] = {"num_completions": 6, "num_tokens": int(values[4].sum()), "options": options}
+    whole = grpo_loss(*values, **sizes, **SETTINGS)
+    parts = [grpo_loss(*[v[n : n + 2] for v in values], **sizes, **SETTINGS) for n in (0, 2, 4)]
+    assert sum(float(part.loss) for part in parts) == pytest.approx(float(whole.loss), rel=1e-12)
+
+
+def test_a_truncated_completion_that_is_masked_has_no_gradient_and_still_counts():
+    policy, old, reference, advantages, mask = batch()
+    logprobs = policy.clone().requires_grad_()
+    is_truncated = torch.tensor([False, True, False, False])
+    found = grpo_loss(logprobs, old, reference, advantages, mask_truncated(mask, is_truncated), 4, **SETTINGS)
+    found.loss.backward()
+    rest = [0, 2, 3]
+    others = slow_loss(*[value[rest] for value in (policy, old, reference, advantages, mask)], **SETTINGS)
+    assert float(found.loss.detach()) == pytest.approx(others * 3 / 4, rel=1e-12)
+    assert gradient(logprobs)[1].abs().sum() == 0 and (gradient(logprobs)[rest] != 0).any(1).all()
+
+
+def test_equal_rewards_without_kl_give_no_gradient():
+    policy, old, reference, _, mask = batch()
+    logprobs = policy.clone().requires_grad_()
+    advantages = outcome_advantages(torch.full((2, 2), 0.3, dtype=torch.float64), 1e-6).flatten()
+    grpo_loss(logprobs, old, reference, advantages, mask, 4, clip_range=0.2, kl_coefficient=0.0).loss.backward()
+    assert (gradient(logprobs) == 0).all()
+
+
+@given(st.permutations(range(4)), st.floats(0.1, 10), st.floats(-5, 5))
+def test_order_in_the_group_and_scale_and_shift_of_its_rewards_do_not_matter(order, scale, shift):
+    policy, old, reference, _, mask = batch()
+    rewards = torch.tensor([[0.0, 1.0, 0.25, 1.0]], dtype=torch.float64)
+
+    def loss(rows, rewards):
+        values = [value[rows] for value in (policy, old, reference)]
+        advantages = outcome_advantages(rewards[:, rows], 0.0).flatten()
+        return float(grpo_loss(*values, advantages, mask[rows], 4, **SETTINGS).loss)
+
+    assert loss(order, rewards * scale + shift) == pytest.approx(loss(list(range(4)), rewards), rel=1e-9)
+
+
+@given(st.integers(0, 1000))
+def test_at_ratio_one_the_surrogate_has_the_policy_gradient(seed):
+    policy, _, _, advantages, _ = batch(seed=seed)
+    logprobs = policy.clone().requires_grad_()
+    clipped_surrogate(logprobs, policy, advantages, 0.2).sum().backward()
+    assert torch.allclose(gradient(logprobs), advantages[:, None].expand_as(policy), atol=1e-15)
+
+
+@given(st.integers(0, 1000))
+def test_the_surrogate_never_exceeds_the_unclipped_one(seed):
+    policy, old, _, advantages, _ = batch(seed=seed, spread=1.0)
+    unclipped = (policy - old).exp() * advantages[:, None]
+    found = clipped_surrogate(policy, old, advantages, 0.2)
+    assert (found <= unclipped).all()
+    assert torch.equal(found < unclipped, is_clipped(policy, old, advantages, 0.2))
+
+
+def test_an_upper_clip_range_equal_to_the_lower_changes_nothing():
+    values = batch()
+    plain = grpo_loss(*values, num_completions=4, **SETTINGS)
+    same = grpo_loss(*values, num_completions=4, options=replace(PAPER, clip_range_high=0.2), **SETTINGS)
+    assert float(plain.loss) == float(same.loss)
 
 
 def test_padding_never_counts():
