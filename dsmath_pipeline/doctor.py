@@ -71,18 +71,48 @@ def _accelerator() -> Finding:
 
 
 def _sandbox() -> list[Finding]:
+    """Which walls stand, and whether a sandbox starts here and withstands its self-test."""
     from .grading.sandbox import available_walls
 
     walls = available_walls()
-    return [
-        Finding(f"sandbox: {name}", "stands" if stands else "missing", "" if stands else _wall_cost(name))
+    findings = [
+        Finding(f"sandbox: {name}", "stands" if stands else "missing", _WALLS[name] if stands else _wall_cost(name))
         for name, stands in walls.items()
     ]
+    return [*findings, _sandbox_tier()]
+
+
+_WALLS = {
+    "bubblewrap": "programs see nothing of this machine but the interpreter, numpy and sympy",
+    "landlock": "files and signals are walled by the kernel as well",
+    "seccomp": "programs have the system calls of a short list: no fork, no socket, no thread",
+}
 
 
 def _wall_cost(name: str) -> str:
-    hint = " (apt-get install bubblewrap)" if name == "bubblewrap" and shutil.which("bwrap") is None else ""
-    return f"model-written programs are refused unless another tier is chosen{hint}"
+    if name == "landlock":
+        return "nothing while bubblewrap stands; without both, programs are refused"
+    if name == "seccomp":
+        return "model-written programs are refused: needs Linux on x86_64 or aarch64"
+    hint = " (apt-get install bubblewrap)" if shutil.which("bwrap") is None else ""
+    return f"model-written programs are refused; DSMATH_SANDBOX=weaker accepts Landlock alone{hint}"
+
+
+def _sandbox_tier() -> Finding:
+    from .grading.sandbox import Sandbox, SandboxUnavailable
+
+    meanings = {
+        "bubblewrap": "programs run behind every wall; the self-test found no hole",
+        "landlock": "DSMATH_SANDBOX accepts a weaker tier; the self-test found no hole",
+        "unisolated": "DSMATH_SANDBOX accepts NO walls: programs can read and delete what you can",
+    }
+    try:
+        with Sandbox() as sandbox:
+            return Finding("sandbox", sandbox.tier, meanings[sandbox.tier])
+    except SandboxUnavailable as error:
+        return Finding("sandbox", "refuses", " ".join(str(error).split()))
+    except ValueError as error:
+        return Finding("sandbox", "refuses", str(error))
 
 
 def _prover() -> Finding:

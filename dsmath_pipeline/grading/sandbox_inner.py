@@ -1,179 +1,99 @@
-"""The fork server inside the jail: imports numpy and sympy once, then forks one walled child for each program.
+"""The two fork servers inside the jail.
 
-Started by `sandbox` as a plain script (never imported by the library), standard library only. Requests and replies
-are JSON behind a 4-byte length on the descriptors it was started with; a child never holds them. Every child raises
-the inner walls of `walls` before its first line of model code: limits, Landlock, no capabilities, system call filter.
+Started by `sandbox` as a plain script (never imported by the library), standard library only. The first server takes
+the requests and runs programs that use the standard library alone; it is small, so a fork costs little. The second has
+imported numpy and sympy and runs the programs that name them. Both fork one walled child for each program
+(`sandbox_program`). Requests and replies are JSON behind a 4-byte length on the descriptors the script was started
+with; a child never holds them.
 """
 
-import contextlib
-import gc
+import fcntl
 import importlib.util
 import json
 import os
-import select
+import re
 import shutil
-import signal
 import struct
 import sys
-import time
 import traceback
 
-EXIT_MEMORY, EXIT_WALLS = 97, 96
-WALLS_FAILED = b"WALLS FAILED: "
+PACKAGE_NAME = re.compile("numpy|sympy|mpmath")
+STANDARD = "math cmath fractions decimal itertools functools collections random statistics datetime string heapq bisect"
 WARM_UP = "from sympy import *\nx = Symbol('x')\nsolve(x**2 - x - 1, x)\nintegrate(sin(x), x)\nsimplify(x + x)"
+MAX_WIPED = 5000
+"""A scratch folder with more entries than this is not emptied: the jail is replaced."""
 
 
-def serve(config: dict, walls) -> None:
-    """Answer requests until the parent closes the pipe."""
-    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    null = os.open("/dev/null", os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(2, 1)
-    for module in config["preload"]:
+def serve(config: dict) -> None:
+    """Answer requests until the parent closes the pipe, or the second server is gone."""
+    requests, replies = take_pipes()
+    sys.argv[:] = sys.orig_argv[:] = [""]
+    sys.meta_path.insert(0, Packages(config["packages"]))
+    for module in STANDARD.split():
         importlib.import_module(module)
-    if "sympy" in config["preload"]:
-        exec(WARM_UP, {})
-    rules = -1
-    if config["require_landlock"] or walls.landlock_version() > 0:
-        rules = walls.landlock_rules(config["readable"], [p for p in (config["scratch"], "/dev/null") if p])
-    walls.forbid_new_privileges()
-    gc.collect()
-    gc.freeze()  # collections in children would copy every shared page
+    to_second, from_second = start_second(config, requests, replies)
+    launcher = make_launcher(config)
+    if receive(from_second) is None:
+        return
     send(replies, {"ready": True})
-    while True:
-        head = requests.read(4)
-        if len(head) < 4:
-            return
-        request = json.loads(requests.read(struct.unpack(">I", head)[0]))
-        reply = run_program(request["program"], request["limits"], rules, config["scratch"], walls)
+    while (request := receive(requests)) is not None:
+        if PACKAGE_NAME.search(request["program"]):
+            send(to_second, request)
+            reply = receive(from_second)
+            if reply is None:
+                return
+        else:
+            reply = launcher.run(request)
         reply["is_clean"] = not config["scratch"] or wipe(config["scratch"])
         send(replies, reply)
 
 
-def send(replies, value: dict) -> None:
-    data = json.dumps(value).encode()
-    replies.write(struct.pack(">I", len(data)) + data)
-    replies.flush()
-
-
-def run_program(program: str, limits: dict, rules: int, scratch: str, walls) -> dict:
-    """Fork, run, collect. Returns status, stdout, stderr and seconds."""
-    out_read, out_write = os.pipe()
-    err_read, err_write = os.pipe()
-    started = time.monotonic()
-    pid = os.fork()
-    if pid == 0:
-        be_child(program, limits, rules, scratch, walls, out_write, err_write)
-    os.close(out_write)
-    os.close(err_write)
-    handle = os.pidfd_open(pid)
-    output = {out_read: bytearray(), err_read: bytearray()}
-    stopped = collect(output, handle, started + limits["wall_seconds"], limits["output_bytes"])
-    if stopped:
-        signal.pidfd_send_signal(handle, signal.SIGKILL)
-    _, wait_status, usage = os.wait4(pid, 0)
-    for descriptor in (out_read, err_read, handle):
-        os.close(descriptor)
-    stdout, stderr = (bytes(output[d][: limits["output_bytes"]]) for d in (out_read, err_read))
-    used_cpu = usage.ru_utime + usage.ru_stime
-    status = stopped or name_status(os.waitstatus_to_exitcode(wait_status), stderr, used_cpu >= limits["cpu_seconds"])
-    return {
-        "status": status,
-        "stdout": stdout.decode("utf-8", "replace"),
-        "stderr": stderr.decode("utf-8", "replace"),
-        "seconds": round(time.monotonic() - started, 4),
-    }
-
-
-def name_status(code: int, stderr: bytes, is_out_of_cpu: bool) -> str:
-    if code == EXIT_WALLS and stderr.startswith(WALLS_FAILED):
-        return "infra"
-    if code == 0:
-        return "ok"
-    if code == EXIT_MEMORY:
-        return "memory"
-    if code == -signal.SIGXCPU or (code == -signal.SIGKILL and is_out_of_cpu):
-        return "timeout"
-    return "error" if code > 0 else "killed"
-
-
-def collect(output: dict[int, bytearray], handle: int, deadline: float, output_bytes: int) -> str:
-    """Read both pipes until the child has ended. Returns why it must be killed, "" when it ended by itself."""
-    live = set(output)
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return "timeout"
-        ready, _, _ = select.select([*live, handle], [], [], left)
-        for descriptor in live.intersection(ready):
-            data = os.read(descriptor, 65536)
-            output[descriptor] += data
-            if not data:
-                live.discard(descriptor)
-        if sum(map(len, output.values())) > output_bytes:
-            return "output_limit"
-        if handle in ready and not live.intersection(ready):
-            return ""
-
-
-def be_child(program: str, limits: dict, rules: int, scratch: str, walls, stdout: int, stderr: int) -> None:
-    """Raise the walls, run the program, leave. Never returns."""
+def start_second(config: dict, requests, replies):
+    """Fork the server that imports the packages. Returns the files to write its requests to and to read its replies."""
+    (request_read, request_write), (reply_read, reply_write) = os.pipe(), os.pipe()
+    if os.fork():
+        os.close(request_read)
+        os.close(reply_write)
+        return os.fdopen(request_write, "wb"), os.fdopen(reply_read, "rb")
     try:
-        null = os.open("/dev/null", os.O_RDONLY)
-        os.dup2(null, 0)
-        os.dup2(stdout, 1)
-        os.dup2(stderr, 2)
-        if rules >= 0 and rules != 3:
-            os.dup2(rules, 3)
-        os.closerange(3 if rules < 0 else 4, 4096)
-        os.setsid()
-        if scratch:
-            os.chdir(scratch)
-        walls.die_with_parent()
-        walls.make_undumpable()
-        walls.forbid_new_privileges()
-        walls.limit_resources(limits["memory_bytes"], limits["cpu_seconds"], limits["file_bytes"])
-        if rules >= 0:
-            walls.enter_landlock(3)
-        walls.forget_capabilities()
-        walls.enter_seccomp()
-    except BaseException as error:
-        os.write(2, WALLS_FAILED + repr(error).encode()[:400])
-        os._exit(EXIT_WALLS)
-    os._exit(execute(program))
+        for descriptor in (requests, replies, request_write, reply_read):
+            os.close(descriptor if isinstance(descriptor, int) else descriptor.fileno())
+        requests, replies = os.fdopen(request_read, "rb"), os.fdopen(reply_write, "wb")
+        for module in config["packages"]:
+            importlib.import_module(module)
+        exec(WARM_UP, {})
+        os.register_at_fork(after_in_child=importlib.import_module("numpy.random").seed)  # as a fresh process has
+        launcher = make_launcher(config)
+        send(replies, {"ready": True})
+        while (request := receive(requests)) is not None:
+            send(replies, launcher.run(request))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
 
 
-def execute(program: str) -> int:
-    """Run the program as `__main__` and return its exit status."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    sys.stdin = os.fdopen(0)
-    sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="replace")
-    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="replace")
-    sys.setrecursionlimit(3000)
-    code = 0
-    try:
-        exec(compile(program, "<program>", "exec"), {"__name__": "__main__"})
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-    except MemoryError:
-        code = EXIT_MEMORY
-    except BaseException as error:
-        code = 1
-        with contextlib.suppress(BaseException):
-            trace = error.__traceback__.tb_next if error.__traceback__ else None
-            traceback.print_exception(type(error), error, trace, file=sys.stderr)
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(BaseException):
-            stream.flush()
-    return code & 0xFF
+def take_pipes():
+    """Move the pipes out of the way of the low descriptors, which are filled: a child puts its own there."""
+    requests, replies = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10) for number in (0, 1))
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(2, 1)  # whatever a library prints must not look like a reply
+    for number in range(3, 10):
+        os.dup2(null, number)
+    return os.fdopen(requests, "rb"), os.fdopen(replies, "wb")
+
+
+def make_launcher(config: dict):
+    walls = load(config["walls"])
+    return load(config["program"]).Launcher(config, walls)
 
 
 def wipe(scratch: str) -> bool:
     """Empty the scratch folder; False (the jail is then replaced) when that is not plainly possible."""
     try:
         names = os.listdir(scratch)
-        if len(names) > 200:
+        if len(names) > MAX_WIPED:
             return False
         for name in names:
             path = os.path.join(scratch, name)
@@ -182,13 +102,40 @@ def wipe(scratch: str) -> bool:
             else:
                 os.unlink(path)
         return not os.listdir(scratch)
-    except OSError:
+    except (OSError, RecursionError):
         return False
 
 
-def load_walls(path: str):
-    """The module `walls` by its file: its folder must not enter sys.path, where `numbers` would hide the library's."""
-    spec = importlib.util.spec_from_file_location("walls", path)
+def send(replies, value: dict) -> None:
+    data = json.dumps(value).encode()
+    replies.write(struct.pack(">I", len(data)) + data)
+    replies.flush()
+
+
+def receive(requests) -> dict | None:
+    """One message, None at the end of the stream."""
+    head = requests.read(4)
+    return json.loads(requests.read(struct.unpack(">I", head)[0])) if len(head) == 4 else None
+
+
+class Packages:
+    """Finds the packages that programs may use by their folders; nothing else beside them can be imported."""
+
+    def __init__(self, folders: dict[str, str]):
+        self.folders = folders
+
+    def find_spec(self, name: str, path=None, target=None):
+        folder = self.folders.get(name)
+        if folder is None:
+            return None
+        return importlib.util.spec_from_file_location(
+            name, f"{folder}/__init__.py", submodule_search_locations=[folder]
+        )
+
+
+def load(path: str):
+    """A module by its file: the folder must not enter sys.path, where `numbers` would hide the standard library's."""
+    spec = importlib.util.spec_from_file_location(os.path.basename(path).removesuffix(".py"), path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -196,5 +143,4 @@ def load_walls(path: str):
 
 
 if __name__ == "__main__":
-    settings = json.loads(sys.argv[1])
-    serve(settings, load_walls(settings["walls"]))
+    serve(json.loads(sys.argv[1]))

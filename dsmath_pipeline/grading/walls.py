@@ -38,10 +38,11 @@ def landlock_version() -> int:
     return max(0, version)
 
 
-def landlock_rules(readable: Iterable[str], writable: Iterable[str]) -> int:
+def landlock_rules(readable: Iterable[str], writable: Iterable[str], listable: Iterable[str] = ()) -> int:
     """A descriptor of a rule set that allows reading and writing below these paths and nothing else.
 
-    Also denies TCP (version 4) and signals or abstract sockets to other processes (version 6) where known.
+    Below `listable` the names in folders may be read, not the files. Paths that do not exist are passed over. Also
+    denies TCP (version 4) and signals or abstract sockets to other processes (version 6) where known.
     """
     version = landlock_version()
     if version < 1:
@@ -53,6 +54,8 @@ def landlock_rules(readable: Iterable[str], writable: Iterable[str]) -> int:
     _check(rules, "Landlock rule set")
     for path in readable:
         _allow(rules, path, handled, _READ | _LIST)
+    for path in listable:
+        _allow(rules, path, handled, _LIST)
     for path in writable:
         _allow(rules, path, handled, _READ | _LIST | _WRITE | _TRUNCATE | _CHANGE_FOLDER)
     return rules
@@ -103,9 +106,11 @@ time 201 -, times 100 153, truncate 76 45, umask 95 166, uname 63 160, unlink 87
 writev 20 66"""
 _MACHINES = {"x86_64": (0xC000003E, 1, 317), "aarch64": (0xC00000B7, 2, 277)}  # audit arch, column, number of seccomp
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+_PID_MARK = 0x7EAD0B0E  # no process has this number; `system_call_filter` puts the real one here
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x80000000
-# File controls without F_SETOWN and F_SETSIG, which send signals past the rule for `kill`.
-_FCNTL = (0, 1, 2, 3, 4, 5, 6, 7, 1030, 1031, 1032)
+# File controls without F_SETOWN and F_SETSIG, which send signals past the rule for `kill`, and F_SETPIPE_SZ, memory
+# that no limit sees.
+_FCNTL = (0, 1, 2, 3, 4, 5, 6, 7, 1030, 1032)
 _IOCTL = (0x5401, 0x5413, 0x5421, 0x541B, 0x5450, 0x5451)  # terminal queries, FIONREAD, FIONBIO, close-on-exec
 
 
@@ -114,26 +119,31 @@ def has_seccomp() -> bool:
     return platform.machine() in _MACHINES and _LIBC.prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) >= 0
 
 
+class _FilterHead(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
+
+
 def enter_seccomp() -> None:
     """Allow only the calls of the table from now on; others fail with EPERM. Needs `forbid_new_privileges`."""
     if not has_seccomp():
         raise WallError(f"no system call filter on this machine ({platform.machine()})")
-    program = b"".join(_filter(platform.machine(), os.getpid()))
+    program = system_call_filter(platform.machine(), os.getpid())
     code = ctypes.create_string_buffer(program, len(program))
-
-    class Program(ctypes.Structure):
-        _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
-
-    head = Program(len(program) // 8, ctypes.addressof(code))
+    head = _FilterHead(len(program) // 8, ctypes.addressof(code))
     _check(_LIBC.syscall(_MACHINES[platform.machine()][2], 1, 0, ctypes.byref(head)), "seccomp")
 
 
-def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
-    return struct.pack("=HBBI", code, if_true, if_false, value & 0xFFFFFFFF)
+def system_call_filter(machine: str, pid: int) -> bytes:
+    """The BPF program, 8 bytes an instruction, for a process that may send signals to `pid`, itself, alone.
+
+    Right architecture, argument rules for the few calls that need them, then a binary search among the allowed numbers:
+    the kernel tries every number when the filter is installed, which a long list would make a millisecond's work.
+    """
+    return _filter_template(machine).replace(struct.pack("=I", _PID_MARK), struct.pack("=I", pid))
 
 
-def _filter(machine: str, pid: int) -> list[bytes]:
-    """The BPF program: right architecture, argument rules for six calls, then the plain allow-list."""
+@functools.cache
+def _filter_template(machine: str) -> bytes:
     architecture, _, _ = _MACHINES[machine]
     numbers = _call_numbers(machine)
     program = [
@@ -142,16 +152,31 @@ def _filter(machine: str, pid: int) -> list[bytes]:
         _instruction(_RETURN, _KILL),
         _instruction(_LOAD, 0),
     ]
-    if machine == "x86_64":  # the x32 table
-        program += [_instruction(_IF_AT_LEAST, 0x40000000, 0, 1), _instruction(_RETURN, _REFUSE)]
-    limited = {"kill": (0, (pid,)), "tgkill": (0, (pid,)), "prlimit64": (0, (0, pid)),
+    limited = {"kill": (0, (_PID_MARK,)), "tgkill": (0, (_PID_MARK,)), "prlimit64": (0, (0, _PID_MARK)),
                "fcntl": (1, _FCNTL), "ioctl": (1, _IOCTL)}  # fmt: skip
     for name, (argument, values) in limited.items():
         program += _argument_rule(numbers[name], argument, values)
-    for name, number in numbers.items():
-        if name not in limited:
-            program += [_instruction(_IF_EQUAL, number, 0, 1), _instruction(_RETURN, _ALLOW)]
-    return [*program, _instruction(_RETURN, _REFUSE)]
+    allowed = {number for name, number in numbers.items() if name not in limited}
+    edges = sorted({number for number in allowed if number - 1 not in allowed}
+                   | {number + 1 for number in allowed if number + 1 not in allowed})  # fmt: skip
+    return b"".join(program + _search(edges, is_allowed=False))
+
+
+def _search(edges: list[int], is_allowed: bool) -> list[bytes]:
+    """Find the loaded number among `edges`, at each of which the answer changes; below the first it is `is_allowed`.
+
+    Numbers of the x32 table (0x40000000 and above) lie behind the last edge, where nothing is allowed.
+    """
+    if not edges:
+        return [_instruction(_RETURN, _ALLOW if is_allowed else _REFUSE)]
+    middle = len(edges) // 2
+    below = _search(edges[:middle], is_allowed)
+    above = _search(edges[middle + 1 :], is_allowed ^ (middle % 2 == 0))
+    return [_instruction(_IF_AT_LEAST, edges[middle], len(below), 0), *below, *above]
+
+
+def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+    return struct.pack("=HBBI", code, if_true, if_false, value & 0xFFFFFFFF)
 
 
 def _argument_rule(number: int, argument: int, values: tuple[int, ...]) -> list[bytes]:

@@ -9,7 +9,6 @@ tactics only and can neither open files nor start programs of their own choice.
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -18,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...grading.sandbox import available_walls
+from ...grading import bubblewrap
 from .prover import ProofLimits
 
 WALLS_BUBBLEWRAP, WALLS_LIMITS = "bubblewrap", "resource limits"
@@ -50,7 +49,7 @@ class Outcome:
 
 def choose_walls() -> str:
     """The strongest walls of this machine."""
-    return WALLS_BUBBLEWRAP if available_walls()["bubblewrap"] else WALLS_LIMITS
+    return WALLS_LIMITS if bubblewrap.problem() else WALLS_BUBBLEWRAP
 
 
 def run_jailed(
@@ -93,21 +92,9 @@ def _tail(output) -> str:
 
 
 def _jail(scratch: Path, trusted: Path, environment: Mapping[str, str]) -> list[str]:
-    program = shutil.which("bwrap") or "bwrap"
-    command = [program, "--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534", "--hostname", "jail",
-               "--clearenv", "--disable-userns", "--cap-drop", "ALL"]  # fmt: skip
-    for name, value in environment.items():
-        command += ["--setenv", name, value]
-    command += ["--tmpfs", "/", "--ro-bind", "/usr", "/usr"]
-    for path in ("/lib", "/lib64", "/bin"):
-        if os.path.islink(path):
-            command += ["--symlink", os.readlink(path), path]
-        elif os.path.isdir(path):
-            command += ["--ro-bind", path, path]
-    # Coq finds its plugins through the second, csdp its libraries through the third.
-    for path in ("/etc/ld.so.cache", "/etc/ocamlfind.conf", "/etc/alternatives"):
-        if os.path.exists(path):
-            command += ["--ro-bind", path, path]
-    command += ["--dev", "/dev", "--ro-bind", str(trusted), str(trusted), "--bind", str(scratch), str(scratch),
-                "--chdir", str(scratch), "--remount-ro", "/", "--"]  # fmt: skip
-    return command
+    # Coq finds its plugins through the second path, csdp its libraries through the third.
+    shown = bubblewrap.read_only("/usr", "/etc/ocamlfind.conf", "/etc/alternatives", str(trusted))
+    return [
+        *bubblewrap.jail_start(environment), *shown, "--dev", "/dev", "--bind", str(scratch), str(scratch),
+        *bubblewrap.jail_end(str(scratch)),
+    ]  # fmt: skip
