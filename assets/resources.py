@@ -5,7 +5,7 @@ Everything can be set from the environment:
     DSMATH_ROOT         folder of the artifacts (default: runs/dagster in the checkout)
     DSMATH_PRESET       recipe preset (default: demo)
     DSMATH_SET          overrides, separated by spaces: "seed=1 ranking.token_budget=3000000"
-    DSMATH_CRAWL        WARC files or folders, separated by ":"; unset: the generated mini web
+    DSMATH_CRAWL        WARC files, folders or cc:CRAWL, separated by ":"; unset: the generated mini web
     DSMATH_SEED         seed file; DSMATH_BENCHMARKS  benchmark folder
     DSMATH_HELD_OUT     texts that people judged, measured in every iteration beside the held-out set
     DSMATH_OPTOUT       opt-out list: domains and addresses that may not be used
@@ -14,6 +14,7 @@ Everything can be set from the environment:
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,15 @@ def _describe(field: object) -> str:
     return f"{getattr(field, 'description', '')} [{extra.get('source', '')}]"
 
 
+def paths_of(text: str) -> list[str]:
+    """Paths and names separated by colons; the colons of `cc:CC-MAIN-2024-10` and `s3://bucket` separate nothing.
+
+    >>> paths_of("a.warc.gz:cc:CC-MAIN-2024-10/0-9:s3://bucket/b:folder")
+    ['a.warc.gz', 'cc:CC-MAIN-2024-10/0-9', 's3://bucket/b', 'folder']
+    """
+    return [path for path in re.split(r"(?<!^cc)(?<!:cc):(?!//)", text) if path]
+
+
 def pipeline_from_environment() -> Pipeline:
     """The resource with every value taken from the environment or its default."""
     env = os.environ.get
@@ -119,11 +129,11 @@ def pipeline_from_environment() -> Pipeline:
         root=env("DSMATH_ROOT", str(CHECKOUT / "runs" / "dagster")),
         preset=env("DSMATH_PRESET", "demo"),
         overrides=env("DSMATH_SET", "").split(),
-        crawl=[path for path in env("DSMATH_CRAWL", "").split(os.pathsep) if path],
+        crawl=paths_of(env("DSMATH_CRAWL", "")),
         seed_file=env("DSMATH_SEED", ""),
         benchmarks=env("DSMATH_BENCHMARKS", ""),
         annotations=env("DSMATH_ANNOTATIONS", ""),
         held_out=env("DSMATH_HELD_OUT", ""),
         optout=env("DSMATH_OPTOUT", ""),
-        earlier=[path for path in env("DSMATH_EARLIER", "").split(":") if path],
+        earlier=paths_of(env("DSMATH_EARLIER", "")),
     )

@@ -2,7 +2,8 @@
 
 Schema written: records.DOCUMENT_SCHEMA. A page is extracted once, here; every later stage reads text. Shards are named
 after their file and keyed by its content, the settings and EXTRACT_VERSION, so a killed run goes on file by file and a
-renumbered listing never covers the wrong file. It neither fetches nor filters: see commoncrawl.py and dedup.py.
+renumbered listing never covers the wrong file. Files of Common Crawl are fetched by the worker that reads them, when it
+reads them (commoncrawl.py). Nothing is filtered: see dedup.py.
 
 Paper: section 2.1, step "Common Crawl HTML pages"; domains are "web pages sharing the same base URL".
 """
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 
 from .. import compute, storage
 from ..progress import SILENT, Progress
-from ..recipe.schema import ExtractSettings, OptOutSettings
+from ..recipe.schema import ExtractSettings, FetchSettings, OptOutSettings
 from ..records import DOCUMENT_SCHEMA, Document, Page
 from ..storage import Folder, Manifest
 from ..text import estimate_tokens
@@ -33,21 +34,16 @@ from .encoding import decode_to_utf8
 from .extract import EXTRACT_VERSION, Dropped, extract, warm_up
 from .formulas import has_latex_evidence
 from .html_tree import parse_html
+from .inputs import InputFile, file_kind, input_files, input_key, local_file, shard_names
 from .page_guard import extract_guarded
 from .warc import ReadReport, read_pages
 
 ARTIFACT = "documents"
-_WARC_NAME = re.compile(r"\.w?arc(?:\.gz)?$", re.I)
-_HTML_NAME = re.compile(r"\.x?html?(?:\.gz)?$", re.I)
 _HOST = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*://(?:[^/?#@]*@)?(\[[^\]/]*\]|[^/?#:]*)")
 _RESPECTFUL = OptOutSettings()
 _MAX_LOST_RANGES = 1000
 _MAX_POLICIES = 100
 _MAX_SAMPLES = 50
-
-
-class InputError(ValueError):
-    """An input path that does not exist or holds nothing readable; the message names it."""
 
 
 def page_id(url: str, date: str, source: str, offset: int) -> str:
@@ -76,21 +72,25 @@ def extract_files(
     settings: ExtractSettings,
     opt_out: OptOutSettings = _RESPECTFUL,
     *,
+    fetch: FetchSettings | None = None,
     workers: int = 0,
     progress: Progress = SILENT,
     force: bool = False,
 ) -> Manifest:
     """Extract the documents of WARC, ARC and HTML files (or folders of them) into the artifact folder `out`.
 
+    Files of Common Crawl are named `cc:CC-MAIN-2024-10` or `cc:CC-MAIN-2024-10/0-9` and fetched as `fetch` says.
+
     Counts in the manifest: num_records = num_pages + sum(skipped) + lost; num_pages = num_rows + sum(dropped). `lost`
     counts byte ranges that could not be read; the first thousand are listed in lost_ranges as file, start, end, reason.
     Pages that opt out are dropped as `opt-out: ...` (optout_signals.py); `tdm_policies` counts the policies they name.
     `latex_without_formula` counts documents whose text shows LaTeX although no formula was found, with samples.
-    Raises InputError for an input that does not exist or holds nothing readable. Paper: section 2.1.
+    Raises InputError for an input that does not exist or holds nothing readable, CrawlError and DownloadError for one
+    of Common Crawl. Paper: section 2.1.
     """
-    files = input_files(inputs)
+    files = input_files(inputs, fetch, progress)
     names = shard_names(files)
-    key, used = storage.file_key(files), _all_settings(settings, opt_out)
+    key, used = input_key(files), _all_settings(settings, opt_out)
     with storage.stage(out, ARTIFACT, EXTRACT_VERSION, used, {"pages": key}, force=force) as run:
         if run.artifact:
             work = functools.partial(_extract_shard, out=out, settings=settings, opt_out=opt_out)
@@ -121,6 +121,7 @@ def extract_to_file(
     settings: ExtractSettings,
     opt_out: OptOutSettings | None = None,
     *,
+    fetch: FetchSettings | None = None,
     workers: int = 0,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
@@ -134,47 +135,13 @@ def extract_to_file(
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".extract-", dir=target.parent) as scratch:
         documents = Path(scratch) / ARTIFACT
-        manifest = extract_files(inputs, documents, settings, asks, workers=workers, progress=progress)
+        manifest = extract_files(inputs, documents, settings, asks, fetch=fetch, workers=workers, progress=progress)
         unfinished = Path(scratch) / "documents.parquet"
         with pq.ParquetWriter(unfinished, DOCUMENT_SCHEMA, compression="zstd") as writer:
             for file in storage.parquet_files(documents):
                 writer.write_table(pq.read_table(str(file)).cast(DOCUMENT_SCHEMA))
         unfinished.replace(target)
     return {**manifest.counts, "num_rows": manifest.num_rows}
-
-
-def input_files(inputs: Sequence[str | Path]) -> list[Folder]:
-    """The WARC, ARC and HTML files that `inputs` name, folders searched below, in a stable order without repeats.
-
-    Raises InputError when a path does not exist or holds nothing readable.
-    """
-    files: dict[str, Folder] = {}
-    for given in inputs:
-        path = storage.folder(given)
-        if not path.exists():
-            raise InputError(f"{path} does not exist: give WARC, ARC or HTML files or folders of them")
-        if path.is_dir():
-            found = [p for p in path.rglob("*") if _kind_by_name(p.name) and p.is_file()]
-            if not found:
-                raise InputError(f"{path} holds no .warc, .arc or .html file (each also as .gz)")
-        else:
-            _file_kind(path)
-            found = [path]
-        files |= {str(p): p for p in sorted(found, key=str)}
-    if not files:
-        raise InputError("no input: give WARC, ARC or HTML files or folders of them")
-    return list(files.values())
-
-
-def shard_names(files: Sequence[Folder]) -> list[str]:
-    """One name for each file: its own, with a hash of its folder where two files share a name."""
-    times = Counter(file.name for file in files)
-    return [
-        f.name
-        if times[f.name] == 1
-        else f"{f.name}-{hashlib.blake2b(str(f.parent).encode(), digest_size=4).hexdigest()}"
-        for f in files
-    ]
 
 
 def total_counts(shards: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -209,7 +176,7 @@ def total_counts(shards: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Shard:
-    file: Folder
+    file: InputFile
     name: str
 
     def __str__(self) -> str:
@@ -219,12 +186,13 @@ class _Shard:
 def _extract_shard(
     shard: _Shard, guard: compute.ItemGuard, *, out: Folder, settings: ExtractSettings, opt_out: OptOutSettings
 ) -> dict[str, Any]:
-    inputs = {"file": storage.file_key([shard.file])}
+    inputs = {"file": input_key([shard.file])}
     key = storage.artifact_key(ARTIFACT, EXTRACT_VERSION, _all_settings(settings, opt_out), inputs)
     done = storage.finished_shard(out, shard.name, key)
     if done is not None:
         return done
-    table, counts = extract_one_file(shard.file, settings, guard, opt_out)
+    with local_file(shard.file) as file:
+        table, counts = extract_one_file(file, settings, guard, opt_out)
     return storage.commit_shard(out, shard.name, key, table, counts)
 
 
@@ -290,7 +258,7 @@ def _row(document: Document) -> dict[str, Any]:
 
 
 def _pages_of(path: Folder, settings: ExtractSettings, report: ReadReport) -> Iterator[Page]:
-    if _file_kind(path) == "warc":
+    if file_kind(path) == "warc":
         yield from read_pages(path, settings, report)
         return
     html = _read_html(path, settings.max_html_bytes)
@@ -325,26 +293,3 @@ def _canonical_url(html: bytes) -> str:
             url = attributes.get("href", "").strip()
             return url if _HOST.match(url) else ""
     return ""
-
-
-def _kind_by_name(name: str) -> str:
-    return "warc" if _WARC_NAME.search(name) else "html" if _HTML_NAME.search(name) else ""
-
-
-def _file_kind(path: Folder) -> str:
-    """`warc` or `html`, by name, else by the first bytes. Raises InputError when it is neither."""
-    kind = _kind_by_name(path.name)
-    if kind:
-        return kind
-    with path.open("rb") as file:
-        head = file.read(65536)
-    if head[:2] == b"\x1f\x8b":
-        try:
-            head = zlib.decompressobj(31).decompress(head, 4096)
-        except zlib.error:
-            head = b""
-    if head.startswith((b"WARC/", b"filedesc:")):
-        return "warc"
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
-        return "html"
-    raise InputError(f"{path} is neither a WARC file nor an HTML file")

@@ -10,7 +10,8 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from dsmath_pipeline import storage
-from dsmath_pipeline.corpus.pages import InputError, base_url, extract_files, extract_to_file, page_id
+from dsmath_pipeline.corpus.inputs import InputError
+from dsmath_pipeline.corpus.pages import base_url, extract_files, extract_to_file, page_id
 from dsmath_pipeline.recipe.schema import ExtractSettings
 from dsmath_pipeline.records import DOCUMENT_SCHEMA
 
