@@ -10,12 +10,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .annotation_app.command import add_annotate_command
 from .console import Bars, print_table
+from .grading.sandbox_file import add_sandbox_command
+from .progress import SILENT, Progress
 from .recipe.presets import PRESETS, RecipeError, load_recipe
-from .recipe.schema import Recipe
+from .recipe.schema import MixtureSettings, Recipe
 from .storage import ArtifactError, Folder, Manifest, folder
 
 if TYPE_CHECKING:
@@ -57,8 +59,11 @@ def build_parser() -> argparse.ArgumentParser:
     add_extract(commands)
     add_score(commands)
     add_train(commands)
+    add_validate(commands)
     add_evaluate(commands)
+    add_results(commands)
     add_grade(commands)
+    add_sandbox_command(commands)
     add_annotate_command(commands)
     add_checks(commands)
     add_remove(commands)
@@ -136,7 +141,13 @@ def _print_accuracy(run: "Run") -> None:
 
 def add_corpus(commands) -> None:
     parser = command(commands, "corpus", corpus, "build a mathematics corpus from your own WARC files and seed")
-    parser.add_argument("--crawl", nargs="+", required=True, metavar="PATH", help="WARC files or folders of them")
+    parser.add_argument(
+        "--crawl",
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="WARC files, folders of them, or cc:CC-MAIN-2024-10[/FIRST-LAST], files of Common Crawl",
+    )
     parser.add_argument("--seed", required=True, metavar="FILE", help="seed texts, JSONL with url, text, date")
     parser.add_argument("--benchmarks", required=True, metavar="DIR", help="benchmark JSONL files, for decontamination")
     parser.add_argument("--out", required=True, type=folder, metavar="DIR", help="where everything is written")
@@ -221,7 +232,9 @@ def volume(args: argparse.Namespace) -> None:
 
 def add_extract(commands) -> None:
     parser = command(commands, "extract", extract, "WARC, ARC or HTML files to text with formulas")
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="WARC or HTML files (.gz or not) or folders of them")
+    parser.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="WARC or HTML files (.gz or not), folders of them, or cc:CRAWL"
+    )
     parser.add_argument("--out", required=True, type=folder, metavar="FILE.parquet")
     parser.add_argument(
         "--respect-opt-out", action="store_true", help="leave out pages that refuse to be training data, as corpus does"
@@ -235,7 +248,9 @@ def extract(args: argparse.Namespace) -> None:
     with Bars() as progress:
         recipe = recipe_of(args)
         asks = recipe.opt_out if args.respect_opt_out else None
-        counts = extract_to_file(args.inputs, args.out, recipe.extract, asks, workers=args.workers, progress=progress)
+        counts = extract_to_file(
+            args.inputs, args.out, recipe.extract, asks, fetch=recipe.fetch, workers=args.workers, progress=progress
+        )
     print_table("Extraction", [{"figure": name, "value": str(value)} for name, value in counts.items()])
 
 
@@ -284,15 +299,23 @@ def grade(args: argparse.Namespace) -> int:
 
 def add_train(commands) -> None:
     parser = commands.add_parser("train", help="train a model", description="Train a model.")
-    kinds = parser.add_subparsers(required=True, metavar="pretrain|sft|reward|rl")
-    pretrain = command(kinds, "pretrain", train_pretrain, "train a base model on a corpus")
+    kinds = parser.add_subparsers(required=True, metavar="tokens|pretrain|sft-data|sft|reward|rl")
+    tokens = command(kinds, "tokens", train_tokens, "encode and pack the texts that a base model is trained on")
+    pretrain = command(kinds, "pretrain", train_pretrain, "train a base model, on packed tokens or on texts")
     pretrain.add_argument(
-        "--corpus", required=True, metavar="DIR", type=folder, help="folder of Parquet files with a text column"
+        "--tokens", type=folder, metavar="DIR", help="what `dsmath train tokens` wrote, instead of texts"
     )
-    pretrain.add_argument(
-        "--tokenizer", type=folder, metavar="DIR", help="tokenizer folder (default: that of --init, or a new one)"
-    )
-    pretrain.add_argument("--init", type=folder, metavar="DIR", help="go on from this model (default: from scratch)")
+    for kind in (tokens, pretrain):
+        add_source_options(kind)
+        kind.add_argument(
+            "--tokenizer", metavar="DIR|NAME",
+            help="tokenizer or model folder, or hub name (default: that of --init, or a new one)",
+        )  # fmt: skip
+    tokens.add_argument("--init", metavar="DIR|NAME", help="model that will be trained on: its tokenizer is used")
+    pretrain.add_argument("--init", metavar="DIR|NAME", help="go on from this model (default: from scratch)")
+    tokens.add_argument("--out", required=True, type=folder, metavar="DIR", help="DIR/tokenizer and DIR/tokens")
+    add_recipe_options(tokens, "one_gpu")
+    add_sft_data(kinds)
     sft = command(kinds, "sft", train_sft, "fine-tune on problems with solutions")
     reward = command(kinds, "reward", train_reward, "train an outcome reward model")
     rl = command(kinds, "rl", train_rl, "train with GRPO")
@@ -318,25 +341,74 @@ def add_train(commands) -> None:
         add_recipe_options(kind, "one_gpu")
 
 
-def train_pretrain(args: argparse.Namespace) -> None:
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """The sources of the pretraining mixture (`mixture` in the recipe)."""
+    group = parser.add_argument_group(
+        "texts", "Parquet or JSON lines (.gz, .zst) with a field text or content: a file, a folder, or OWNER/NAME on "
+        "the Hugging Face hub. Shares of what is not given go to the others.",
+    )  # fmt: skip
+    for name, field in MixtureSettings.model_fields.items():
+        group.add_argument(
+            f"--{name.replace('_', '-')}", metavar="PATH",
+            help=f"{field.description} (share in the paper: {field.default:.0%})".replace("%", "%%"),
+        )  # fmt: skip
+
+
+def sources_of(args: argparse.Namespace) -> dict[str, str]:
+    return {name: getattr(args, name) for name in MixtureSettings.model_fields if getattr(args, name)}
+
+
+def train_tokens(args: argparse.Namespace) -> None:
+    with Bars() as progress:
+        _, manifest = _pack(args, recipe_of(args), progress)
+    rows = [{"source": name, **counts} for name, counts in manifest.counts.items()]
+    print_table(f"Tokens: {args.out / 'tokens'}", rows)
+
+
+def _pack(args: argparse.Namespace, recipe: Recipe, progress: Progress) -> tuple[Folder, Manifest]:
+    """Tokenizer and packed tokens of the sources on the command line: (tokenizer, manifest of the tokens)."""
+    from .tokens.hub import TOKENIZER_FILES, local_or_hub
     from .tokens.packing import pack_tokens
     from .tokens.tokenizer import train_tokenizer
+
+    sources = sources_of(args)
+    if not sources:
+        raise ValueError("no texts to train on: name at least --corpus")
+    tokenizer = args.tokenizer or args.init
+    if tokenizer is None:
+        tokenizer = args.out / "tokenizer"
+        train_tokenizer(None, tokenizer, recipe.tokenizer, recipe.seed, extra=sources, progress=progress)
+    tokenizer = local_or_hub(tokenizer, TOKENIZER_FILES)
+    manifest = pack_tokens(
+        sources, tokenizer, args.out / "tokens", recipe.mixture, recipe.pretrain, recipe.seed, workers=args.workers,
+        progress=progress,
+    )  # fmt: skip
+    return tokenizer, manifest
+
+
+def train_pretrain(args: argparse.Namespace) -> None:
+    from .training.distributed import is_main, join, main_first
     from .training.pretrain import pretrain
 
     recipe = recipe_of(args)
-    with Bars() as progress:
-        tokenizer = args.tokenizer or args.init
-        if tokenizer is None:
-            tokenizer = args.out / "tokenizer"
-            train_tokenizer(args.corpus, tokenizer, recipe.tokenizer, recipe.seed, progress=progress)
-        tokens, out = args.out / "tokens", args.out / "model"
-        pack_tokens(
-            {"corpus": args.corpus}, tokenizer, tokens, recipe.mixture, recipe.pretrain, recipe.seed, progress=progress
-        )
+    if args.tokens and sources_of(args):
+        raise ValueError("--tokens holds packed texts already: leave the texts out")
+    with Bars() if is_main() else contextlib.nullcontext(SILENT) as progress:
+        if args.tokens:
+            tokens = args.tokens / "tokens" if (args.tokens / "tokens").exists() else args.tokens
+            tokenizer = args.tokenizer or args.init or args.tokens / "tokenizer"
+        else:
+            join()
+            tokens = args.out / "tokens"
+            with main_first():
+                tokenizer, _ = _pack(args, recipe, progress)
+        out = args.out / "model"
         manifest = pretrain(
-            tokens, tokenizer, out, recipe.model, recipe.pretrain, recipe.seed, init=args.init, progress=progress
-        )
-    _print_training(manifest, out)
+            tokens, folder(str(tokenizer)), out, recipe.model, recipe.pretrain, recipe.seed,
+            init=folder(args.init) if args.init else None, progress=progress,
+        )  # fmt: skip
+    if is_main():
+        _print_training(manifest, out)
 
 
 def train_sft(args: argparse.Namespace) -> None:
@@ -346,6 +418,32 @@ def train_sft(args: argparse.Namespace) -> None:
     with Bars() as progress:
         manifest = train_sft(args.base, args.problems, args.out, recipe.sft, recipe.seed, progress=progress)
     _print_training(manifest, args.out)
+
+
+def add_sft_data(kinds) -> None:
+    parser = command(kinds, "sft-data", train_sft_data, "read, check and join data for fine-tuning")
+    parser.add_argument(
+        "sources", nargs="+", metavar="NAME=PATH",
+        help="files or folders: GSM8K, MATH, MathInstruct, Lila, ToRA, or rows of problem, solution, [answer, method]",
+    )  # fmt: skip
+    parser.add_argument("--out", required=True, type=folder, metavar="DIR", help="train.parquet and rejected.jsonl")
+    parser.add_argument("--no-verify", action="store_true", help="neither run programs nor grade answers")
+    parser.add_argument("--workers", type=int, default=2, help="programs at a time (default: 2)")
+
+
+def train_sft_data(args: argparse.Namespace) -> None:
+    from .stages import named_paths
+    from .training.sft_data import write_sft_data
+
+    with Bars() as progress:
+        manifest = write_sft_data(
+            named_paths(args.sources), args.out, is_verified=not args.no_verify, workers=args.workers, progress=progress
+        )
+    counts = manifest.counts
+    rows = [("rows read", counts["num_read"]), ("rows kept", counts["num_kept"])]
+    rows += [(f"rejected: {reason}", number) for reason, number in counts["rejected"].items()]
+    rows += [(f"kept: {name}", n) for column in ("by_method", "by_language") for name, n in counts[column].items()]
+    print_table(f"Data: {args.out}", [{"what": what, "number": number} for what, number in rows])
 
 
 def train_reward(args: argparse.Namespace) -> None:
@@ -373,44 +471,101 @@ def _print_training(manifest: Manifest, path: Folder) -> None:
     print_table(f"Model: {path}", [{"figure": name, "value": value} for name, value in figures.items()])
 
 
+def add_validate(commands) -> None:
+    parser = command(commands, "validate", validate, "train one small model on each corpus of a run and compare them")
+    parser.add_argument("--root", type=folder, default="runs/demo", help="folder of the run (default: runs/demo)")
+    parser.add_argument("--corpus", nargs="+", default=[], metavar="NAME=PATH", help="further corpora to compare")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME",
+        help="corpora to train on now: crawl, seed, iteration_1, ..., final, or a name of --corpus (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--held-out", default="", metavar="FILE", help="judged texts, JSONL with url, text, is_math: measured on"
+    )
+    parser.add_argument("--benchmarks", default="", metavar="DIR", help="benchmark folder, for validation.benchmarks")
+    add_recipe_options(parser, "small_crawl")
+
+
+def validate(args: argparse.Namespace) -> None:
+    from . import stages
+    from .reporting.validation_table import paper_corpora, validation_table
+    from .training.validation_run import corpus_names
+
+    inputs = stages.Inputs(benchmarks=args.benchmarks, held_out=args.held_out, corpora=tuple(args.corpus))
+    with Bars() as progress:
+        run = stages.Run(args.root, recipe_of(args), inputs, args.workers, progress)
+        asked = stages.validation_of(run)
+        names = corpus_names(run.recipe, asked.corpora)
+        for name in args.only or names:
+            stages.validation(run, name)
+    _print_formatted("Validation: perplexity on held-out mathematics", validation_table(asked, names))
+    _print_formatted("The paper, accuracy in percent (table 1)", paper_corpora())
+
+
+def _print_formatted(caption: str, rows: Sequence[dict[str, Any]]) -> None:
+    from .reporting.tables import format_cell, heading
+
+    print_table(caption, [{heading(c): format_cell(c, value) for c, value in row.items()} for row in rows])
+
+
 def add_evaluate(commands) -> None:
     parser = command(commands, "evaluate", evaluate, "accuracy, Maj@K and Pass@K of a model on benchmarks")
     parser.add_argument("--model", type=folder, metavar="DIR", help="every method but `hammer` needs one")
     parser.add_argument("--benchmark", required=True, nargs="+", metavar="NAME")
     parser.add_argument("--data", required=True, type=folder, metavar="DIR", help="folder of the benchmarks' files")
     parser.add_argument(
-        "--method", default="cot", choices=["cot", "pot", "tool", "proof", "hammer"],
-        help="proof: formal benchmarks; hammer: the prover alone, without a model (default: cot)",
+        "--method", default="cot", choices=["cot", "pot", "tool", "proof", "hammer", "general"],
+        help="proof: formal benchmarks; hammer: the prover alone, without a model; general: mmlu, bbh, humaneval, mbpp "
+        "(default: cot)",
     )  # fmt: skip
+    parser.add_argument(
+        "--engine",
+        default="transformers",
+        choices=["transformers", "vllm"],
+        help="what samples (default: transformers)",
+    )
+    parser.add_argument(
+        "--device", default="", metavar="NAME", help="cpu, cuda, ... (default: the GPU if there is one)"
+    )
     parser.add_argument(
         "--prover", default="coq", metavar="coq|COMMAND", help="proof checker of proof and hammer (default: coq)"
     )
     parser.add_argument("--out", required=True, type=folder, metavar="DIR")
+    add_page_option(parser)
     add_recipe_options(parser, "one_gpu")
 
 
-def evaluate(args: argparse.Namespace) -> None:
-    from .evaluation.harness import evaluate_model
+def add_page_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--page", type=folder, metavar="FILE.html", help="write a page of all problems with solutions, outputs, grades"
+    )
 
+
+def evaluate(args: argparse.Namespace) -> None:
     if args.method != "hammer" and not args.model:
         raise ValueError(f"method {args.method} evaluates a model: name its folder with --model")
     if args.method in ("proof", "hammer"):
         _print_training(_evaluate_proofs(args), args.out)
-        return
-    assert args.model
+    else:
+        _print_training(_evaluate_questions(args), args.out)
+    _print_results([args.out], args.page)
+
+
+def _evaluate_questions(args: argparse.Namespace) -> Manifest:
+    from .evaluation.general.stage import evaluate_general
+    from .evaluation.harness import evaluate_model
+
     recipe = recipe_of(args)
     with Bars() as progress:
-        manifest = evaluate_model(
-            args.model,
-            args.benchmark,
-            args.data,
-            args.out,
-            recipe.evaluation,
-            args.method,
-            recipe.seed,
-            progress=progress,
+        execution: Any = {
+            "engine": args.engine, "device": args.device, "workers": args.workers or 2, "progress": progress,
+        }  # fmt: skip
+        settings = recipe.evaluation
+        if args.method == "general":
+            return evaluate_general(args.model, args.benchmark, args.data, args.out, settings, recipe.seed, **execution)
+        return evaluate_model(
+            args.model, args.benchmark, args.data, args.out, settings, args.method, recipe.seed, **execution
         )
-    _print_training(manifest, args.out)
 
 
 def _evaluate_proofs(args: argparse.Namespace) -> Manifest:
@@ -420,8 +575,31 @@ def _evaluate_proofs(args: argparse.Namespace) -> Manifest:
     with Bars() as progress, contextlib.closing(open_prover(args.prover)) as prover:
         return evaluate_proofs(
             args.model, args.benchmark, args.data, args.out, recipe.evaluation, prover, args.method, recipe.seed,
-            workers=args.workers or 2, progress=progress,
+            engine=args.engine, device=args.device, workers=args.workers or 2, progress=progress,
         )  # fmt: skip
+
+
+def add_results(commands) -> None:
+    parser = command(commands, "results", results, "evaluations beside each other and beside the paper's figures")
+    parser.add_argument("folders", nargs="+", type=folder, metavar="DIR", help="--out folders of `dsmath evaluate`")
+    add_page_option(parser)
+
+
+def results(args: argparse.Namespace) -> None:
+    _print_results(args.folders, args.page)
+
+
+def _print_results(folders: Sequence[Folder], page: Folder | None) -> None:
+    from .reporting.evaluation_tables import paper_table, read_evaluations
+    from .reporting.problems_page import write_problems_page
+    from .reporting.tables import format_cell, heading
+
+    evaluations = read_evaluations(folders)
+    rows = [{heading(c): format_cell(c, value) for c, value in row.items()} for row in paper_table(evaluations)]
+    print_table("Accuracy beside the paper's 7B models", rows)
+    if page is not None:
+        num_problems = write_problems_page(evaluations, page)
+        print(f"{num_problems:,} problems: {page}")
 
 
 # dsmath checks, doctor -----------------------------------------------------------------------------------------------

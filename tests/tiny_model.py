@@ -16,7 +16,7 @@ MODEL = ModelSettings(
 )
 PRETRAIN = PretrainSettings(
     num_tokens=8 * 256, batch_tokens=256, context_tokens=32, warmup_steps=2, peak_learning_rate=1e-2,
-    micro_batch_sequences=4, save_steps=2,
+    micro_batch_sequences=4, save_steps=2, held_out_share=0.02,
 )  # fmt: skip
 
 

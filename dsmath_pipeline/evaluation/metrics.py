@@ -55,6 +55,19 @@ def maj_at_k(problems: Sequence[Sequence[Sample]], k: int) -> float:
     return accuracy([winner is not None and winner.is_correct for winner in winners])
 
 
+def mean_maj_at_k(problems: Sequence[Sequence[Sample]], k: int) -> float:
+    """Maj@k over every whole run of `k` samples, not only the first: less noise where k is small, 0-1.
+
+    Equal to `maj_at_k` where every problem has fewer than 2k samples. Raises ValueError as `maj_at_k` does.
+    """
+    _check_counts(problems, k)
+    shares = []
+    for samples in problems:
+        winners = [majority(samples[first : first + k]) for first in range(0, len(samples) - k + 1, k)]
+        shares.append(accuracy([winner is not None and winner.is_correct for winner in winners]))
+    return sum(shares) / len(shares) if shares else 0.0
+
+
 def pass_at_k(problems: Sequence[Sequence[Sample]], k: int) -> float:
     """Mean over problems of the chance that at least one of `k` samples is correct, 0-1 (unbiased).
 

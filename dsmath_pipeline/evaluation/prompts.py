@@ -1,7 +1,8 @@
 """What the model reads: zero-shot chat for fine-tuned models, worked examples in front for base models.
 
-The examples are text files in `prompts/`, one per kind of benchmark, in our own words: the paper names how many it
-uses (section 2.3) but prints none.
+The examples are text files in `prompts/`, for each kind of benchmark one by chain-of-thought, one by programs (`_pot`)
+and one by tool-integrated reasoning (`_tool`), in our own words: the paper names how many it uses (section 2.3) but
+prints none, and gives none at all for tool-integrated reasoning, where we use as many.
 """
 
 from importlib import resources
@@ -14,6 +15,9 @@ from .benchmarks.registry import Benchmark
 _QUESTION = {"en": "Question: ", "zh": "问题："}
 _ANSWER = {"en": "Answer:", "zh": "解答："}
 _PROGRAM = "```python\n"
+_NEXT_QUESTION = ("\nQuestion:", "\n问题")
+OUTPUT_CALL = "```output"
+"""Where a tool-integrated solution waits for what its program prints."""
 
 
 def statement(problem: Problem) -> str:
@@ -30,18 +34,22 @@ def chat_prompt(problem: Problem, method: str) -> str:
 
 
 def few_shot_prompt(problem: Problem, benchmark: Benchmark, method: str) -> str:
-    """Worked examples, then the problem. Raises BenchmarkError where there are none for this method."""
-    if method == "tool" or not benchmark.prompt:
-        raise BenchmarkError(f"no worked examples for method {method!r} here: set evaluation.prompt=chat")
-    if method == "pot":
-        name = "math_pot" if benchmark.prompt == "math" else "gsm8k_pot"
-        return f"{read_examples(name)}\n\n{_QUESTION['en']}{statement(problem)}\n{_PROGRAM}"
-    name = benchmark.prompt
-    if name == "gsm8k" and problem.language == "zh":
-        name = "cmath"  # benchmarks that hold both languages
-    examples = read_examples(name)
+    """Worked examples, then the problem. Raises BenchmarkError for a benchmark without any (formal proofs)."""
+    if not benchmark.prompt:
+        raise BenchmarkError(f"no worked examples for {problem.source or 'this benchmark'}: set evaluation.prompt=chat")
+    examples = read_examples(_examples_for(problem, benchmark) + ("" if method == "cot" else f"_{method}"))
     language = "zh" if examples.startswith(_QUESTION["zh"]) else "en"
-    return f"{examples}\n\n{_QUESTION[language]}{statement(problem)}\n{_ANSWER[language]}"
+    begin = _PROGRAM if method == "pot" else _ANSWER[language]
+    return f"{examples}\n\n{_QUESTION[language]}{statement(problem)}\n{begin}"
+
+
+def _examples_for(problem: Problem, benchmark: Benchmark) -> str:
+    """The prompt's name; files of any making, which share one prompt, are told apart by language and options."""
+    if benchmark.prompt != "gsm8k":
+        return benchmark.prompt
+    if problem.options:
+        return "choice_zh" if problem.language == "zh" else "choice_en"
+    return "cmath" if problem.language == "zh" else "gsm8k"
 
 
 def read_examples(name: str) -> str:
@@ -51,11 +59,12 @@ def read_examples(name: str) -> str:
 
 
 def num_examples(name: str) -> int:
-    return sum(read_examples(name).count(mark) for mark in ("Question: ", "问题："))
+    return sum(read_examples(name).count(mark) for mark in _QUESTION.values())
 
 
 def stop_texts(style: str, method: str) -> tuple[str, ...]:
     """Texts after which a completion is over: the next question of a base model, a program's end, a tool call."""
-    if style == "few_shot":
-        return ("\nQuestion:", "\n问题", *(("```",) if method == "pot" else ()))
-    return ("```output",) if method == "tool" else ()
+    texts = _NEXT_QUESTION if style == "few_shot" else ()
+    if method == "tool":
+        return (OUTPUT_CALL, *texts)
+    return (*texts, "```") if method == "pot" and style == "few_shot" else texts

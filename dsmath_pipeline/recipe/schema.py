@@ -26,6 +26,29 @@ class Section(BaseModel):
 OURS = "not in the paper: "
 
 
+class FetchSettings(Section):
+    """Where Common Crawl's files come from and how politely they are fetched. Decides nothing about the content."""
+
+    base_url: str = setting(
+        "https://data.commoncrawl.org/", "where crawl-data/ lies: an address or a folder", OURS + "Common Crawl's own"
+    )
+    index_url: str = setting("https://index.commoncrawl.org/", "where collinfo.json lies", OURS + "Common Crawl's own")
+    requests_per_second: float = setting(
+        1.0, "requests of all processes of this machine together", OURS + "what Common Crawl calls polite", gt=0
+    )
+    timeout_seconds: float = setting(60.0, "silence after which a request is made again", OURS + "common", gt=0)
+    max_wait_seconds: float = setting(
+        300.0, "longest wait between two tries", OURS + "a throttled server recovers", gt=0
+    )
+    give_up_seconds: float = setting(
+        21_600.0, "time without a new byte after which a file is given up", OURS + "outages last hours", gt=0
+    )
+    verify_gzip: bool = setting(
+        True, "unpack each fetched file once to see that it is whole", OURS + "about 1 % of the work"
+    )
+    cache_bytes: int = setting(50_000_000_000, "fetched files kept on disk, bytes", OURS + "about 50 WARC files", gt=0)
+
+
 class ExtractSettings(Section):
     """HTML to text."""
 
@@ -252,13 +275,23 @@ class ModelSettings(Section):
     num_heads: int = setting(16, "attention heads", OURS + "1.3B size class", gt=0)
     initializer_range: float = setting(0.02, "standard deviation of the initial weights", OURS + "common default", gt=0)
     max_positions: int = setting(4096, "context, tokens", "section 2.2", gt=0)
+    config_file: str = setting(
+        "",
+        "Hugging Face config.json of any causal language model, to start from instead of the shape above",
+        OURS + "other architectures; its vocabulary size is set to the tokenizer's",
+    )
+    trust_remote_code: bool = setting(
+        False, "run Python code that a model folder or hub model brings along", OURS + "off: such code can do anything"
+    )
 
 
 class PretrainSettings(Section):
     """Continued pretraining (2.3) and the corpus validation runs (2.2)."""
 
     num_tokens: int = setting(150_000_000_000, "training length, tokens", "section 2.2", gt=0)
-    batch_tokens: int = setting(4_000_000, "tokens in one optimizer step", "section 2.2", gt=0)
+    batch_tokens: int = setting(
+        4_194_304, "tokens in one optimizer step", "section 2.2: 4 M, taken as 1,024 sequences of 4 K", gt=0
+    )
     context_tokens: int = setting(4096, "sequence length, tokens", "section 2.2", gt=0)
     peak_learning_rate: float = setting(5.3e-4, "peak learning rate", "section 2.2", gt=0)
     warmup_steps: int = setting(2000, "linear warm-up, optimizer steps", "section 2.2", ge=0)
@@ -270,15 +303,103 @@ class PretrainSettings(Section):
     beta2: float = setting(0.95, "AdamW beta 2", "section 2.2")
     weight_decay: float = setting(0.1, "AdamW weight decay", "section 2.2")
     max_grad_norm: float = setting(1.0, "gradient clipping", OURS + "DeepSeek-LLM's choice")
+    separate_documents: bool = setting(
+        False,
+        "positions restart with every document of a sequence and attention never crosses its border",
+        OURS + "packing not described; as common for base models, documents follow each other freely",
+    )
+    held_out_share: float = setting(
+        0.001,
+        "share of each source's documents that is never trained on, for measuring perplexity, by hash of the text, 0-1",
+        OURS + "to see overfitting and compare sources",
+        ge=0,
+        lt=1,
+    )
+    held_out_tokens: int = setting(
+        1_000_000, "held-out tokens measured of each source, at most", OURS + "perplexity to about 0.2 %", gt=0
+    )
+    held_out_steps: int = setting(
+        1000, "optimizer steps between measurements of the held-out perplexity", OURS + "a minute in an hour", gt=0
+    )
+    precision: Literal["auto", "bf16", "fp32"] = setting(
+        "auto", "bf16 or fp32 arithmetic, weights in fp32; auto: bf16 on a GPU, fp32 on a CPU", OURS + "usual"
+    )
     micro_batch_sequences: int = setting(8, "sequences in one forward pass", OURS + "fits a GPU", gt=0)
+    gradient_checkpointing: bool = setting(
+        False, "compute activations again in the backward pass: less memory, a third more time", OURS + "memory only"
+    )
+    torch_compile: bool = setting(
+        False, "compile the model: a minute at the start, faster steps on a GPU", OURS + "speed only"
+    )
+    fsdp: bool = setting(
+        False,
+        "shard weights, gradients and optimizer over the devices (an accelerate config can do it as well)",
+        OURS + "memory only",
+    )
     save_steps: int = setting(1000, "optimizer steps between checkpoints", OURS + "about an hour", gt=0)
+    device_peak_flops: float = setting(
+        0.0,
+        "peak of one device for the MFU, FLOP/s; 0: known for A100, H100, H200 and B200 in bf16, else no MFU",
+        OURS + "reporting only",
+        ge=0,
+    )
+
+
+class ValidationSettings(Section):
+    """The same model trained on one corpus after the other, to compare the corpora (table 1)."""
+
+    init: str = setting(
+        "",
+        "model folder or hub name that every training starts from; empty: random weights in the shape below",
+        OURS + "section 2.2 starts from DeepSeek-LLM 1.3B, whose weights are not published",
+    )
+    tokenizer: str = setting(
+        "",
+        "tokenizer folder or hub name; empty: that of init, else one trained on equal parts of crawl, seed and final",
+        OURS + "no corpus may have a tokenizer of its own",
+    )
+    vocab_size: int = setting(
+        102_400, "vocabulary of a tokenizer that is trained, tokens", OURS + "as tokenizer", ge=300
+    )
+    hidden_size: int = setting(2048, "width", OURS + "DeepSeek-LLM 1.3B's size class", gt=0)
+    intermediate_size: int = setting(5504, "width of the feed-forward layer", OURS + "8/3 of the width", gt=0)
+    num_layers: int = setting(24, "layers", OURS + "1.3B size class", gt=0)
+    num_heads: int = setting(16, "attention heads", OURS + "1.3B size class", gt=0)
+    initializer_range: float = setting(0.02, "standard deviation of the initial weights", OURS + "common default", gt=0)
+    num_tokens: int = setting(150_000_000_000, "training length on every corpus, tokens", "section 2.2", gt=0)
+    batch_tokens: int = setting(4_194_304, "tokens in one optimizer step", "section 2.2: 4 M", gt=0)
+    context_tokens: int = setting(4096, "sequence length, tokens", "section 2.2", gt=0)
+    peak_learning_rate: float = setting(5.3e-4, "peak learning rate", "section 2.2", gt=0)
+    warmup_steps: int = setting(2000, "linear warm-up, optimizer steps", "section 2.2", ge=0)
+    micro_batch_sequences: int = setting(8, "sequences in one forward pass", OURS + "fits a GPU", gt=0)
+    num_seeds: int = setting(1, "trainings on every corpus, each with its own seed", OURS + "one in the paper", ge=1)
+    held_out_share: float = setting(
+        0.01,
+        "share of the mathematics of seed and crawl that no corpus is trained on, by hash of the URL, 0-1",
+        OURS + "benchmarks say nothing about small models, perplexity does",
+        gt=0,
+        lt=1,
+    )
+    held_out_tokens: int = setting(
+        1_000_000, "tokens measured of each held-out set, at most", OURS + "bounds time", gt=0
+    )
+    benchmarks: tuple[str, ...] = setting(
+        ("gsm8k", "math", "ocw", "sat", "mmlu_stem", "cmath", "gaokao_mathcloze", "gaokao_mathqa"),
+        "benchmarks that every model is evaluated on with worked examples, by chain of thought",
+        "table 1",
+    )
 
 
 class SftSettings(Section):
     """Supervised fine-tuning."""
 
     num_steps: int = setting(500, "optimizer steps", "section 3", gt=0)
-    batch_examples: int = setting(256, "examples in one optimizer step", "section 3", gt=0)
+    batch_sequences: int = setting(
+        256,
+        "concatenated sequences in one optimizer step",
+        "section 3: a batch of 256; sequences, for 500 steps are then about one pass over 776 K examples",
+        gt=0,
+    )
     max_examples: int = setting(776_000, "examples used", "section 3", gt=0)
     context_tokens: int = setting(4096, "examples are concatenated up to this length, tokens", "section 3", gt=0)
     learning_rate: float = setting(5e-5, "constant learning rate", "section 3", gt=0)
@@ -286,18 +407,46 @@ class SftSettings(Section):
     beta2: float = setting(0.95, "AdamW beta 2", OURS + "as in pretraining")
     weight_decay: float = setting(0.1, "AdamW weight decay", OURS + "as in pretraining")
     max_grad_norm: float = setting(1.0, "gradient clipping", OURS + "as in pretraining")
-    micro_batch_examples: int = setting(8, "examples in one forward pass", OURS + "fits a GPU", gt=0)
+    precision: Literal["auto", "bf16", "fp32"] = setting(
+        "auto", "bf16 or fp32 arithmetic, weights in fp32; auto: bf16 on a GPU, fp32 on a CPU", OURS + "usual"
+    )
+    gradient_checkpointing: bool = setting(
+        False, "compute activations again in the backward pass: less memory, a third more time", OURS + "memory only"
+    )
+    fsdp: bool = setting(False, "shard weights, gradients and optimizer over the devices", OURS + "memory only")
+    micro_batch_sequences: int = setting(2, "concatenated sequences in one forward pass", OURS + "fits a GPU", gt=0)
     save_steps: int = setting(100, "optimizer steps between checkpoints", OURS + "minutes", gt=0)
 
 
 class RewardModelSettings(Section):
-    """Outcome reward model, initialised from the base model."""
+    """Reward models of completions and of steps, initialised from the base model."""
 
+    kind: Literal["outcome", "process"] = setting(
+        "outcome", "what is scored: whole completions, or every step of them", "section 4.1.2 and 4.1.3"
+    )
+    loss: Literal["pointwise", "pairwise"] = setting(
+        "pointwise",
+        "outcome model: right or wrong by cross-entropy, or the right completion of a question above the wrong one",
+        OURS + "not stated; a probability can be mixed with other rewards",
+    )
     learning_rate: float = setting(2e-5, "learning rate", "section 4.2", gt=0)
     num_questions: int = setting(144_000, "questions with sampled solutions", "section 4.2", gt=0)
     samples_per_question: int = setting(4, "solutions sampled for each question", OURS + "not stated", ge=1)
     temperature: float = setting(1.0, "temperature of these samples", OURS + "not stated; as in GRPO's rollouts", gt=0)
     max_completion_tokens: int = setting(1024, "longest sampled solution, tokens", OURS + "as in GRPO's rollouts", gt=0)
+    step_pattern: str = setting(
+        r"\n+",
+        "process model: a step of a solution ends with every match of this regular expression",
+        OURS + "not stated; a line is a step in Math-Shepherd",
+    )
+    completions_per_step: int = setting(
+        8, "process model: completions sampled from the end of every step", OURS + "not stated; Math-Shepherd's N", ge=1
+    )
+    step_labels: Literal["hard", "soft"] = setting(
+        "hard",
+        "process model: a step is right if any completion from it is (hard), or as the share that is (soft)",
+        OURS + "not stated; Math-Shepherd trains on the hard estimate",
+    )
     batch_examples: int = setting(256, "solutions in one optimizer step", OURS + "as in SFT", gt=0)
     num_epochs: int = setting(1, "passes over the solutions", OURS + "not stated", ge=1)
     beta1: float = setting(0.9, "AdamW beta 1", OURS + "as in pretraining")
@@ -309,9 +458,13 @@ class RewardModelSettings(Section):
     save_steps: int = setting(100, "optimizer steps between checkpoints", OURS + "minutes", gt=0)
 
 
-class RlSettings(Section):
-    """GRPO with outcome supervision."""
+RlMethod = Literal["grpo_outcome", "grpo_process", "online_rft", "rft", "reinforce", "ppo", "dpo", "trpo"]
 
+
+class RlSettings(Section):
+    """Reinforcement learning: Algorithm 1 with GRPO, or another method of the unified paradigm."""
+
+    method: RlMethod = setting("grpo_outcome", "how the policy learns from sampled completions", "section 4 and 5.2")
     learning_rate: float = setting(1e-6, "policy learning rate", "section 4.2", gt=0)
     decay_from: float = setting(
         1.0,
@@ -322,15 +475,86 @@ class RlSettings(Section):
     )
     kl_coefficient: float = setting(0.04, "weight of the KL term, beta", "section 4.2", ge=0)
     clip_range: float = setting(0.2, "epsilon of the clipped ratio", OURS + "PPO's usual value", gt=0)
+    clip_range_high: float | None = setting(
+        None, "upper epsilon where it differs (clip-higher); none: clip_range", OURS + "DAPO's option"
+    )
+    normalization: Literal["completion", "token", "constant"] = setting(
+        "completion",
+        "what a completion's tokens are divided by: its length, all tokens of the step, or max_completion_tokens",
+        "section 4.1; token and constant are DAPO's and Dr. GRPO's options",
+    )
+    divide_by_std: bool = setting(
+        True,
+        "divide group-relative rewards by their standard deviation",
+        "section 4.1; without it is Dr. GRPO's option",
+    )
+    mask_truncated: bool = setting(
+        False, "completions cut off at the length limit have no gradient", OURS + "DAPO's option"
+    )
+    skip_without_spread: bool = setting(
+        False, "leave groups of equal rewards out of the update, KL term and all", OURS + "DAPO's option"
+    )
+    kl_estimator: Literal["k1", "k2", "k3"] = setting("k3", "KL estimate in GRPO's loss", "section 4.1, equation 4")
+    kl_ratio_corrected: bool = setting(
+        False, "multiply GRPO's KL term by the ratio: gradient of KL(policy || reference)", OURS + "an option"
+    )
     group_size: int = setting(64, "completions sampled for each question, G", "section 4.2", ge=2)
     batch_completions: int = setting(1024, "completions in one exploration stage", "section 4.2", gt=0)
     updates_per_exploration: int = setting(1, "policy updates per exploration stage, mu", "section 4.2", ge=1)
+    num_iterations: int = setting(
+        1,
+        "iterations, I: after each the reference becomes the policy and the reward model learns",
+        "section 4.1.4",
+        ge=1,
+    )
     max_completion_tokens: int = setting(1024, "longest completion, tokens", "section 4.2", gt=0)
-    num_steps: int = setting(140, "exploration stages", OURS + "one pass over 144 K questions is 9,000", gt=0)
+    num_steps: int = setting(140, "exploration stages of an iteration, M", OURS + "one pass over 144 K is 9,000", gt=0)
     temperature: float = setting(1.0, "sampling temperature", OURS + "not stated; 1 samples the policy itself", gt=0)
+    solution: Literal["cot", "tool"] = setting(
+        "cot", "how completions are written: chain of thought, or with programs that are run", "section 4.2: cot"
+    )
+    max_tool_rounds: int = setting(
+        3, "programs that one tool-integrated completion may run", OURS + "as evaluation", ge=1
+    )
     std_epsilon: float = setting(1e-6, "added to the group's standard deviation", OURS + "avoids division by zero")
     rule_reward_weight: float = setting(1.0, "weight of the rule reward (grading)", OURS + "verifiable problems", ge=0)
     model_reward_weight: float = setting(0.0, "weight of the reward model's probability", "section 4.2 uses 1", ge=0)
+    format_reward_weight: float = setting(
+        0.0, "weight of the format reward: 1 for a completion that ended and boxed an answer", OURS + "an option", ge=0
+    )
+    length_penalty_weight: float = setting(
+        0.0, "weight of minus the length as a share of max_completion_tokens", OURS + "an option", ge=0
+    )
+    step_pattern: str = setting(
+        r"\n+",
+        "process supervision: a step ends with every match of this regular expression",
+        OURS + "not stated; must be that of the process model",
+    )
+    replay_share: float = setting(
+        0.1, "historical share of the data that the reward model learns from after an iteration", "section 4.1.4",
+        ge=0, lt=1,
+    )  # fmt: skip
+    reward_learning_rate: float = setting(2e-5, "learning rate of that retraining", "section 4.2", gt=0)
+    reward_batch_examples: int = setting(256, "completions in a step of that retraining", OURS + "as before", gt=0)
+    baseline: Literal["none", "batch", "leave_one_out"] = setting(
+        "leave_one_out", "REINFORCE: baseline, of the batch or of the group's others", OURS + "REINFORCE is not"
+    )
+    discount: float = setting(1.0, "REINFORCE and PPO: gamma", OURS + "usual for language models", gt=0, le=1)
+    gae_lambda: float = setting(0.95, "PPO: lambda of the advantage estimate", OURS + "usual value", ge=0, le=1)
+    value_learning_rate: float = setting(
+        1e-5, "PPO: learning rate of the value model", OURS + "ten times the policy's", gt=0
+    )
+    dpo_beta: float = setting(2.0, "DPO: beta of the length-normalised margin", OURS + "not stated", gt=0)
+    pairs_per_group: int = setting(
+        4, "DPO: pairs of a right and a wrong completion of a group, at most", OURS + "bound", ge=1
+    )
+    max_kl: float = setting(0.01, "TRPO: radius of the trust region, nats a token", OURS + "TRPO's usual value", gt=0)
+    held_out_questions: int = setting(
+        0, "questions never trained on, solved greedily now and then; 0: none", OURS + "shows reward hacking", ge=0
+    )
+    held_out_steps: int = setting(
+        10, "exploration stages between these measurements", OURS + "seconds in minutes", ge=1
+    )
     beta1: float = setting(0.9, "AdamW beta 1", OURS + "as in pretraining")
     beta2: float = setting(0.95, "AdamW beta 2", OURS + "as in pretraining")
     weight_decay: float = setting(0.0, "AdamW weight decay", OURS + "the KL term is the regulariser")
@@ -384,6 +608,7 @@ class Recipe(Section):
     preset: str = setting("paper", "name of the preset this recipe started from", OURS + "bookkeeping")
     seed: int = setting(0, "seed of every random choice", OURS + "reproducibility", ge=0)
     mini_web: MiniWebSettings = MiniWebSettings()
+    fetch: FetchSettings = FetchSettings()
     extract: ExtractSettings = ExtractSettings()
     opt_out: OptOutSettings = OptOutSettings()
     dedup: DedupSettings = DedupSettings()
@@ -399,6 +624,7 @@ class Recipe(Section):
     mixture: MixtureSettings = MixtureSettings()
     model: ModelSettings = ModelSettings()
     pretrain: PretrainSettings = PretrainSettings()
+    validation: ValidationSettings = ValidationSettings()
     sft: SftSettings = SftSettings()
     reward_model: RewardModelSettings = RewardModelSettings()
     rl: RlSettings = RlSettings()

@@ -8,6 +8,7 @@ import pyarrow as pa
 from .. import storage
 from ..storage import Folder
 from . import plots
+from .evaluation_tables import Evaluation, breakdowns, curves, read_evaluations
 from .paper_results import BASE, GREEDY, INSTRUCT_AND_RL, NOT_COMPARABLE, TABLES
 from .parts import details, escape, excerpt, figure, guarded, manifest_of, missing, paragraph, section, subtitle
 from .tables import MODEL_NAMES, Row, accuracy_table, html_table
@@ -18,6 +19,8 @@ _STAGES = {
     "reward": ("Reward model", "on graded solutions of the base model (section 4)"),
     "rl": ("GRPO", "reinforcement learning with group-relative advantages (section 4)"),
 }
+PROBLEMS_PAGE = "problems.html"
+"""Lies beside the report."""
 _HIDDEN_COUNTS = frozenset(["seconds", "by_benchmark", "by_language"])
 
 
@@ -57,7 +60,12 @@ def _curves(root: Folder, model: str, title: str) -> str:
         return figure(plots.rl_curves(columns), caption)
     rates = columns.get("learning_rate")
     svg = plots.loss_curve(title, columns["step"], columns["loss"], rates, "example" if model == "reward" else "token")
-    return figure(svg, "Light: every optimizer step. Strong: running mean.")
+    shown = figure(svg, "Light: every optimizer step. Strong: running mean.")
+    measured = root / "models" / model / "held_out.parquet"
+    if measured.exists():
+        held_out = storage.read_table(measured).to_pylist()
+        shown += figure(plots.pretraining_figure(columns, held_out), "Held-out documents were never trained on.")
+    return shown
 
 
 def evaluation_section(root: Folder) -> str:
@@ -71,10 +79,19 @@ def evaluation_section(root: Folder) -> str:
         parts.append(
             figure(plots.k_bars(some), f"Benchmark: {benchmark}. Compare the shape with figure 7 of the paper.")
         )
+    evaluations = run_evaluations(root)
+    parts.append(guarded("The curves and breakdowns", lambda: curves(evaluations) + breakdowns(evaluations)))
+    parts.append(f'<p><a href="{PROBLEMS_PAGE}">Every problem with what the models wrote and how it was graded</a></p>')
     parts += [subtitle("The paper's models beside it"), html_table(_beside(rows)), paragraph(NOT_COMPARABLE, "note")]
     parts.append(guarded("The sample problems", lambda: sample_problems(root)))
     parts.append(_paper_tables())
     return section("evaluation", "Evaluation", *parts)
+
+
+def run_evaluations(root: Folder) -> list[Evaluation]:
+    """The finished evaluations of a run's models, in the order of training."""
+    folders = [root / "evaluation" / model for model in MODEL_NAMES]
+    return read_evaluations([path for path in folders if manifest_of(root, "evaluation", path.name) is not None])
 
 
 def _meaning(rows: Sequence[Row]) -> str:

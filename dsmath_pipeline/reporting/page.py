@@ -14,12 +14,13 @@ from ..progress import SILENT, Progress, track
 from ..recipe.schema import Recipe, Section
 from ..storage import Folder, Manifest
 from .corpus_sections import corpus_section, dedup_section, iterations_section, reading_section
-from .model_sections import evaluation_section, training_section
+from .model_sections import PROBLEMS_PAGE, evaluation_section, run_evaluations, training_section
 from .parts import details, escape, guarded, manifest_of, paragraph, section
+from .problems_page import write_problems_page
 from .tables import MODEL_NAMES, accuracy_table, format_cell, html_table, iterations
 
-REPORT_VERSION = "1"
-"""1 (2026-11): first version."""
+REPORT_VERSION = "2"
+"""1 (2026-11): first version. 2 (2026-11): curves by K, breakdowns, the page of all problems."""
 
 _CHAPTERS = {
     "reading": "Reading",
@@ -58,6 +59,9 @@ def write_report(
         if run.artifact:
             page = render(root, found, truth, title, progress)
             storage.write_bytes(out / "report.html", page.encode("utf-8", "replace"))
+            evaluations = run_evaluations(root)
+            if evaluations:
+                write_problems_page(evaluations, out / PROBLEMS_PAGE, f"{title}: problems")
             run.artifact.counts |= {"num_artifacts": len(found), "num_chars": len(page)}
     assert run.manifest is not None
     return run.manifest

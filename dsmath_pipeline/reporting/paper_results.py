@@ -103,9 +103,36 @@ LOOP = PaperTable(
 
 TABLES = (LOOP, CORPORA, BASE, BASE_TOOLS, BASE_GENERAL, INSTRUCT_AND_RL)
 
+BENCHMARK_TITLES = {
+    "gsm8k": "GSM8K", "math": "MATH", "ocw": "OCW", "sat": "SAT", "mmlu_stem": "MMLU-STEM", "cmath": "CMATH",
+    "gaokao_mathcloze": "Gaokao-MathCloze", "gaokao_mathqa": "Gaokao-MathQA", "mgsm_zh": "MGSM-zh",
+    "minif2f_validation": "miniF2F valid", "minif2f_test": "miniF2F test", "mmlu": "MMLU", "bbh": "BBH",
+    "humaneval": "HumanEval", "mbpp": "MBPP",
+}  # fmt: skip
+"""The paper's name of each benchmark of this project."""
+
+_BASE_TABLES = {"cot": (BASE, ""), "pot": (BASE_TOOLS, " + Python"), "proof": (BASE_TOOLS, ""),
+                "general": (BASE_GENERAL, "")}  # fmt: skip
+_TUNED_METHODS = {"cot": "chain-of-thought", "tool": "tool-integrated"}
+
+
+def published(benchmark: str, method: str) -> dict[str, float]:
+    """The paper's accuracy in percent of its base, SFT and RL model by this method; only those it prints."""
+    title = BENCHMARK_TITLES.get(benchmark, "")
+    table, suffix = _BASE_TABLES.get(method, (BASE, " not printed"))
+    found = {"base": table.rows[0].get(title + suffix)}
+    for model, row in zip(("sft", "rl"), _tuned_rows(method), strict=False):
+        found[model] = row.get(title)
+    return {model: value for model, value in found.items() if isinstance(value, float)}
+
+
+def _tuned_rows(method: str) -> list[dict[str, str | float | None]]:
+    """The rows of table 5 for SFT and RL by a method, in this order."""
+    return [row for row in INSTRUCT_AND_RL.rows if row["method"] == _TUNED_METHODS.get(method)]
+
+
 GREEDY = {
-    "base": {"GSM8K": 64.2, "MATH": 36.2, "CMATH": 71.7},
-    "sft": {"GSM8K": 82.9, "MATH": 46.8, "CMATH": 84.6},
-    "rl": {"GSM8K": 88.2, "MATH": 51.7, "CMATH": 88.8},
+    model: {BENCHMARK_TITLES[name]: published(name, "cot")[model] for name in ("gsm8k", "math", "cmath")}
+    for model in ("base", "sft", "rl")
 }
 """Accuracy by chain-of-thought of the paper's 7B models (tables 2 and 5), in percent, under this project's names."""

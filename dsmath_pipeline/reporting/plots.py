@@ -134,6 +134,34 @@ def loss_curve(
         return _svg(figure, f"loss-{title}")
 
 
+def pretraining_figure(columns: Mapping[str, Sequence[Any]], held_out: Sequence[Mapping[str, Any]]) -> str:
+    """Tokens a second, MFU where it is known, and held-out perplexity of each source, by optimizer step.
+
+    `columns` of a pretraining's metrics.parquet, `held_out` rows of its held_out.parquet.
+    """
+    panels = {"tokens_per_second": ("tokens a second", 1.0), "mfu": ("MFU, %", 100.0)}
+    known = {name: panel for name, panel in panels.items() if any(v is not None for v in columns.get(name, ()))}
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 2.6), layout="constrained")
+        *speeds, last = figure.subplots(1, len(known) + 1, squeeze=False)[0]
+        for axes, (name, (label, factor)) in zip(speeds, known.items(), strict=True):
+            values = [None if value is None else value * factor for value in columns[name]]
+            _curve(axes, columns["step"], values, BLUE)
+            axes.set_ylabel(label)
+            axes.set_ylim(bottom=0)
+        for i, source in enumerate(dict.fromkeys(row["source"] for row in held_out)):
+            points = [(row["step"], row["perplexity"]) for row in held_out if row["source"] == source]
+            xs, ys = zip(*points, strict=True)
+            last.plot(xs, ys, marker="o", markersize=3, color=_COLOURS[i % 4], linestyle=_DASHES[i % 4],
+                      label=source.replace("_", " "))  # fmt: skip
+        last.set_ylabel("held-out perplexity")
+        if last.lines:
+            last.legend(fontsize=7)
+        for axes in (*speeds, last):
+            axes.set_xlabel("optimizer step")
+        return _svg(figure, "pretraining")
+
+
 _RL_PANELS = (
     ("reward", "reward, mean of the step", 1.0),
     ("correct_share", "correct completions, %", 100.0),
@@ -184,6 +212,31 @@ def k_bars(rows: Sequence[Mapping[str, Any]]) -> str:
         axes.grid(axis="x", visible=False)
         axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.18))
         return _svg(figure, "k")
+
+
+def k_curves(title: str, curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Maj@K (lines) and Pass@K (dashes) by the number of samples, a colour for each model (figure 7).
+
+    `curves` maps a model's name to its rows {k, maj_at_k, pass_at_k}, shares 0-1.
+    """
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 3.0), layout="constrained")
+        axes = figure.subplots()
+        for i, (model, rows) in enumerate(curves.items()):
+            ks = [row["k"] for row in rows]
+            for column, label, dash, mark in (("maj_at_k", "Maj@K", "-", "o"), ("pass_at_k", "Pass@K", "--", "^")):
+                axes.plot(ks, [100 * row[column] for row in rows], dash, marker=mark, markersize=4,
+                          color=_COLOURS[i % 4], label=f"{model}, {label}")  # fmt: skip
+        every_k = sorted({row["k"] for rows in curves.values() for row in rows})
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(every_k, [str(k) for k in every_k])
+        axes.minorticks_off()
+        axes.set_ylim(0, 104)
+        axes.set_xlabel("K, samples of a problem")
+        axes.set_ylabel("problems solved, %")
+        axes.set_title(title, loc="left")
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=4)
+        return _svg(figure, f"k-curves-{title}")
 
 
 def _curve(axes: Axes, steps: Sequence[int], values: Sequence[float | None], colour: str) -> None:

@@ -1,5 +1,6 @@
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,9 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dsmath_pipeline.evaluation.benchmarks.files import BenchmarkError
-from dsmath_pipeline.evaluation.benchmarks.registry import BENCHMARKS, load_benchmark
-from dsmath_pipeline.evaluation.benchmarks.sat import split_options
-from dsmath_pipeline.evaluation.prompts import chat_prompt, few_shot_prompt, num_examples, statement
+from dsmath_pipeline.evaluation.benchmarks.registry import BENCHMARKS, find_benchmark, load_benchmark
+from dsmath_pipeline.evaluation.benchmarks.row_fields import split_options, to_problem
 from dsmath_pipeline.records import PROBLEM_SCHEMA, Problem
 
 REAL_DATA = Path(__file__).parents[2] / os.environ.get("DSMATH_REAL_DATA", "../shared/data") / "benchmarks"
@@ -77,21 +77,124 @@ def test_word_problems_are_read_from_the_artifact_or_from_a_folder_of_benchmarks
     assert load_benchmark("word_problems", tmp_path / "all") == expected
 
 
-@pytest.mark.parametrize("name", [name for name, benchmark in BENCHMARKS.items() if benchmark.prompt])
-def test_few_shot_prompts_hold_the_paper_s_number_of_examples(name):
-    assert num_examples(BENCHMARKS[name].prompt) == BENCHMARKS[name].num_shots
+@needs_data
+def test_real_subjects_and_levels_add_up():
+    math = load_benchmark("math", REAL_DATA)
+    subjects = Counter(p.subject for p in math)
+    assert len(subjects) == 7 and subjects["Algebra"] == 1187 and sum(subjects.values()) == 5000
+    assert Counter(p.level for p in math)["Level 5"] == 1324 and len({p.level for p in math}) == 5
+    assert len({p.subject for p in load_benchmark("mmlu_stem", REAL_DATA)}) == 18
+    assert {p.level for p in load_benchmark("cmath", REAL_DATA)} == {f"grade {n}" for n in range(1, 7)}
 
 
-def test_prompts_show_the_options_and_end_where_the_model_goes_on():
-    problem = Problem("1", "Which is prime?", "B", options=("4", "5"))
-    assert statement(problem) == "Which is prime?\n(A) 4 (B) 5"
-    chat = chat_prompt(problem, "cot")
-    assert chat.startswith("User: Which is prime?\n(A) 4 (B) 5\n") and chat.endswith("\n\nAssistant:")
-    shots = few_shot_prompt(problem, BENCHMARKS["sat"], "cot")
-    assert shots.endswith("\n\nQuestion: Which is prime?\n(A) 4 (B) 5\nAnswer:") and shots.count("Question: ") == 5
-    program = few_shot_prompt(problem, BENCHMARKS["gsm8k"], "pot")
-    assert program.endswith("(B) 5\n```python\n") and program.count("Question: ") == 9
-    chinese = few_shot_prompt(Problem("1", "几？", "1", language="zh"), BENCHMARKS["word_problems"], "cot")
-    assert chinese.endswith("\n\n问题：几？\n解答：") and chinese.count("问题：") == 7
-    with pytest.raises(BenchmarkError, match=r"evaluation\.prompt=chat"):
-        few_shot_prompt(problem, BENCHMARKS["sat"], "tool")
+REAL_FILES = {  # rows of each file, and how many have options
+    "extra_math_eval/amc23": (40, 0), "extra_math_eval/aime24": (30, 0), "extra_math_eval/college_math": (2818, 0),
+    "extra_math_eval/mawps": (2065, 0), "extra_math_eval/gsm-hard": (1319, 0), "extra_math_eval/aqua": (254, 254),
+    "extra_math_eval/mathqa_megamath_decont": (1000, 1000), "gaokao/gaokao2023en": (385, 0),
+    "ocw/minerva_math_qwen": (272, 0), "cmath/qwen_test": (600, 0),
+}  # fmt: skip
+
+
+@needs_data
+@pytest.mark.parametrize("name", REAL_FILES)
+def test_real_files_of_other_making_are_read_by_the_names_of_their_columns(name):
+    problems = load_benchmark(f"jsonl:{name}.jsonl", REAL_DATA)
+    choices = [p for p in problems if p.options]
+    assert (len(problems), len(choices)) == REAL_FILES[name]
+    blank = 2 if name == "gaokao/gaokao2023en" else 0  # rows without an answer: nobody solves them
+    assert all(p.problem.strip() for p in problems) and sum(not p.answer.strip() for p in problems) == blank
+    assert all(len(p.options) == 5 and all(p.options) and p.answer in set("ABCDE") for p in choices)
+
+
+def test_rows_of_every_making_become_problems():
+    def row(**columns):
+        return to_problem(columns, 3, "set", "here")
+
+    gsm8k = row(question="2+2?", answer="2+2 = 4\n#### 4")
+    assert (gsm8k.id, gsm8k.answer, gsm8k.solution) == ("set-3", "4", "2+2 = 4")
+    boxed = row(problem="x", solution="so \\boxed{\\frac{1}{2}}", type="Algebra", level="Level 3")
+    assert (boxed.answer, boxed.subject, boxed.level) == ("\\frac{1}{2}", "Algebra", "Level 3")
+    mmlu = row(question="q", choices=["a", "b", "c", "d"], answer=2, subject="physics")
+    assert (mmlu.answer, mmlu.options, mmlu.subject) == ("C", ("a", "b", "c", "d"), "physics")
+    assert row(query="q", choices=["(A)1", "(B)2"], gold=[0, 1]) == row(
+        question="q", options={"text": ["1", "2"], "label": ["A", "B"]}, answer="AB"
+    )
+    assert row(question="q", options="a ) 1 , b ) 2", correct="b").options == ("1", "2")
+    with pytest.raises(BenchmarkError, match="here: answer 4 is none of the 2 options"):
+        row(question="q", options=["1", "2"], answer=4)
+    with pytest.raises(BenchmarkError, match="here: needs `problem`"):
+        row(problem="q")
+
+
+def write_hub_folder(folder, readme=""):
+    """The usual layout of a dataset: a folder for each configuration, Parquet files named by split."""
+    for config, answers in (("main", [1, 2]), ("other", [3])):
+        (folder / config).mkdir(parents=True)
+        rows = [{"question": f"{config} {n}?", "answer": f"so #### {n}"} for n in answers]
+        pq.write_table(pa.Table.from_pylist(rows), folder / config / "test-00000-of-00001.parquet")
+        pq.write_table(pa.Table.from_pylist(rows * 2), folder / config / "train-00000-of-00001.parquet")
+    if readme:
+        (folder / "README.md").write_text(f"---\n{readme}\n---\n# Data")
+
+
+def answers(name, data):
+    return [p.answer for p in load_benchmark(name, data)]
+
+
+@pytest.mark.parametrize("place", ["openai/gsm8k", "openai--gsm8k", "datasets--openai--gsm8k/snapshots/abc"])
+def test_a_dataset_folder_of_the_hub_is_read_by_configuration_and_split(tmp_path, place):
+    write_hub_folder(tmp_path / place)
+    assert answers("hf:openai/gsm8k", tmp_path) == ["1", "2"]
+    assert answers("hf:openai/gsm8k@other:train", tmp_path) == ["3", "3"]
+    assert answers("hf:openai/gsm8k@*", tmp_path) == ["1", "2", "3"]
+    ids = [p.id for p in load_benchmark("hf:openai/gsm8k@*", tmp_path)]
+    assert ids == ["gsm8k-0", "gsm8k-1", "gsm8k-2"]
+    with pytest.raises(BenchmarkError, match="no configuration 'third'; there are main, other"):
+        load_benchmark("hf:openai/gsm8k@third", tmp_path)
+    with pytest.raises(BenchmarkError, match="no Parquet or JSON-lines file of the split 'dev'"):
+        load_benchmark("hf:openai/gsm8k:dev", tmp_path)
+
+
+def test_the_head_of_the_readme_says_which_files_belong_to_a_configuration(tmp_path):
+    head = (
+        "configs:\n- config_name: whole\n  data_files:\n  - split: test\n    path: [main/test-*, other/test-*]\n"
+        "- config_name: small\n  data_files:\n  - split: test\n    path: other/test-*"
+    )
+    write_hub_folder(tmp_path / "me" / "sums", head)
+    assert answers("hf:me/sums@whole", tmp_path) == ["1", "2", "3"]
+    assert answers("hf:me/sums@small", tmp_path) == ["3"]
+    with pytest.raises(
+        BenchmarkError, match=r"choose a configuration with @NAME, or all of them with @\*: whole, small"
+    ):
+        load_benchmark("hf:me/sums", tmp_path)
+
+
+def test_a_known_dataset_is_prompted_and_graded_like_its_benchmark():
+    assert find_benchmark("hf:math-ai/minervamath").relative_tolerance == BENCHMARKS["ocw"].relative_tolerance == 0.01
+    assert find_benchmark("hf:EleutherAI/hendrycks_math@*").prompt == "math"
+
+
+@pytest.mark.parametrize("problem", [OSError("no route to host"), RuntimeError("client closed")])
+def test_a_hub_out_of_reach_says_how_to_bring_the_files_along(tmp_path, monkeypatch, problem):
+    import huggingface_hub
+
+    def unreachable(*arguments, **options):
+        raise problem
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
+    with pytest.raises(BenchmarkError, match=r"hf download --repo-type dataset me/far --local-dir .*me/far"):
+        load_benchmark("hf:me/far", tmp_path)
+
+
+def test_a_dataset_that_only_the_hub_has_is_fetched(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    write_hub_folder(tmp_path / "fetched")
+    asked = []
+
+    def download(name, *, repo_type, allow_patterns):
+        asked.append((name, repo_type))
+        return str(tmp_path / "fetched")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert answers("hf:me/far", tmp_path) == ["1", "2"] and asked == [("me/far", "dataset")]

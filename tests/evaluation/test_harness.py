@@ -3,6 +3,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ import pytest
 from dsmath_pipeline.evaluation import harness
 from dsmath_pipeline.evaluation.benchmarks.files import BenchmarkError
 from dsmath_pipeline.evaluation.benchmarks.registry import load_benchmark
-from dsmath_pipeline.evaluation.harness import RESULT_SCHEMA, choose_problems, evaluate_model
+from dsmath_pipeline.evaluation.chunks import choose_problems
+from dsmath_pipeline.evaluation.harness import RESULT_SCHEMA, evaluate_model
+from dsmath_pipeline.evaluation.metrics import vote_key
 from dsmath_pipeline.evaluation.prompts import chat_prompt
 from dsmath_pipeline.recipe.schema import EvaluationSettings
 from dsmath_pipeline.records import Completion, Problem
 from dsmath_pipeline.storage import ArtifactError, read_manifest, read_table
+from tests.evaluation import killed_evaluation
 
 REAL_DATA = Path(__file__).parents[2] / os.environ.get("DSMATH_REAL_DATA", "../shared/data") / "benchmarks"
 needs_data = pytest.mark.skipif(not REAL_DATA.is_dir(), reason=f"no benchmarks at {REAL_DATA}")
@@ -116,6 +120,32 @@ def test_a_killed_evaluation_keeps_its_finished_chunks(model, data, tmp_path, mo
     assert read_table(tmp_path / "out" / "results.parquet").equals(read_table(tmp_path / "whole" / "results.parquet"))
 
 
+def test_an_evaluation_killed_by_the_system_goes_on_with_its_finished_problems_kept(model, data, tmp_path):
+    command = [sys.executable, "-m", "tests.evaluation.killed_evaluation", str(tmp_path)]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
+    try:
+        shards = tmp_path / "out" / "_chunks" / "_shards"
+        deadline = time.monotonic() + 60
+        while len(list(shards.glob("*.json"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        process.kill()  # SIGKILL: nothing in the process can clean up
+        process.wait()
+    finished = len(list(shards.glob("*.json")))
+    assert 2 <= finished < 5
+    with pytest.raises(ArtifactError, match="was not finished"):
+        read_manifest(tmp_path / "out")
+    (tmp_path / "asked.txt").write_text("")
+    manifest = killed_evaluation.evaluate(tmp_path, "out", 0.0)
+    # Two problems in a chunk, each asked greedily and once more for its samples; finished chunks are not asked again.
+    asked = (tmp_path / "asked.txt").read_text().split()
+    assert asked == [str(n) for first in range(2 * finished, 10, 2) for n in (first, first + 1) * 2]
+    whole = killed_evaluation.evaluate(tmp_path, "whole", 0.0)
+    assert (manifest.key, manifest.counts) == (whole.key, whole.counts) and manifest.counts["greedy"] == 1.0
+    assert read_table(tmp_path / "out" / "results.parquet").equals(read_table(tmp_path / "whole" / "results.parquet"))
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"results.parquet", "manifest.json"}
+
+
 def test_problems_are_drawn_by_seed_and_stay_in_order():
     problems = [Problem(str(n), "", "") for n in range(100)]
     settings = EvaluationSettings(max_problems=20, max_sampled_problems=5)
@@ -132,7 +162,8 @@ def test_proofs_are_refused_because_comparing_answers_cannot_grade_them(model, d
 
 @pytest.mark.slow
 @needs_data
-@pytest.mark.parametrize("name", ["sat", "mmlu_stem", "gaokao_mathqa"])
+@pytest.mark.parametrize("name", ["sat", "mmlu_stem", "gaokao_mathqa", "jsonl:extra_math_eval/aqua.jsonl",
+                                  "jsonl:extra_math_eval/mathqa_megamath_decont.jsonl"])  # fmt: skip
 def test_perfect_wrong_and_random_solvers_score_100_0_and_chance(model, tmp_path, name):
     problems = load_benchmark(name, REAL_DATA)
     known = {chat_prompt(problem, "cot"): problem.answer for problem in problems}
@@ -146,29 +177,56 @@ def test_perfect_wrong_and_random_solvers_score_100_0_and_chance(model, tmp_path
 
     assert score(lambda prompt, rng: f"It is {known[prompt]}.\nThe answer is {known[prompt]}.", "a")["greedy"] == 1.0
     assert score(wrong, "b")["greedy"] == 0.0
-    guessed = score(lambda prompt, rng: f"\\boxed{{{rng.choice('ABCD')}}}", "c")
-    assert guessed["chance"] == 0.25
-    # Four standard deviations of a coin with p = 1/4; questions with several right letters only lower the score.
-    assert abs(guessed["greedy"] - 0.25) < 4 * (0.25 * 0.75 / len(problems)) ** 0.5 + 7 / len(problems)
+    letters = "ABCDE"[: len(problems[0].options)]
+    guessed = score(lambda prompt, rng: f"\\boxed{{{rng.choice(letters)}}}", "c")
+    p = 1 / len(letters)
+    assert guessed["chance"] == pytest.approx(p)
+    # Four standard deviations of a coin with this p; questions with several right letters only lower the score.
+    assert abs(guessed["greedy"] - p) < 4 * (p * (1 - p) / len(problems)) ** 0.5 + 7 / len(problems)
+
+
+OPEN = ["gsm8k", "math", "ocw", "cmath", "gaokao_mathcloze", "mgsm_zh", "jsonl:gaokao/gaokao2023en.jsonl",
+        "jsonl:extra_math_eval/amc23.jsonl", "jsonl:extra_math_eval/aime24.jsonl",
+        "jsonl:extra_math_eval/college_math.jsonl", "jsonl:extra_math_eval/mawps.jsonl",
+        "jsonl:extra_math_eval/gsm-hard.jsonl", "jsonl:cmath/qwen_test.jsonl",
+        "jsonl:ocw/minerva_math_qwen.jsonl"]  # fmt: skip
 
 
 @pytest.mark.slow
 @needs_data
-@pytest.mark.parametrize("name", ["gsm8k", "math", "ocw", "cmath", "gaokao_mathcloze", "mgsm_zh"])
-def test_perfect_and_wrong_solvers_score_100_and_0_on_open_questions(model, tmp_path, name):
-    known = {chat_prompt(problem, "cot"): problem.answer for problem in load_benchmark(name, REAL_DATA)}
-    settings = EvaluationSettings(num_samples=1, max_sampled_problems=1, max_problems=30)
+@pytest.mark.parametrize("name", OPEN)
+def test_perfect_wrong_and_random_solvers_score_100_0_and_what_chance_gives_on_open_questions(model, tmp_path, name):
+    problems = [p for p in load_benchmark(name, REAL_DATA) if p.answer.strip()]
+    known = {chat_prompt(problem, "cot"): problem.answer for problem in problems}
+    settings = EvaluationSettings(num_samples=1, max_sampled_problems=1, max_problems=150)
+    said = {}
 
     def score(say, folder):
-        return evaluate_model(model, name, REAL_DATA, tmp_path / folder, settings, engine=Solver(say)).counts
+        counts = evaluate_model(model, name, REAL_DATA, tmp_path / folder, settings, engine=Solver(say)).counts
+        return counts["greedy"] * counts["num_problems"], counts
 
-    assert score(lambda prompt, rng: f"\\boxed{{{known[prompt]}}}", "a")["greedy"] == 1.0
-    assert score(lambda prompt, rng: "The answer is -98765.", "b")["greedy"] == 0.0
-    assert score(lambda prompt, rng: "I do not know", "c")["no_answer_share"] == 1.0
+    def another(prompt, rng):
+        said[prompt] = rng.choice(problems).answer
+        return f"\\boxed{{{said[prompt]}}}"
+
+    right, counts = score(lambda prompt, rng: f"\\boxed{{{known.get(prompt, '0')}}}", "a")
+    everyone = load_benchmark(name, REAL_DATA)
+    blank = sum(not p.answer.strip() for p in everyone)
+    asked_again = len(everyone) - len({chat_prompt(p, "cot") for p in everyone})  # with another answer, maybe
+    assert round(right) >= counts["num_problems"] - blank - asked_again
+    assert score(lambda prompt, rng: "The answer is -98765.", "b")[0] == 0
+    silent = score(lambda prompt, rng: "I do not know", "c")[1]["no_answer_share"] * counts["num_problems"]
+    assert round(silent) >= counts["num_problems"] - blank  # a problem without a reference has a verdict of its own
+    # A random solver names the answer of a problem drawn at random: right only where both answers are one.
+    right, counts = score(another, "d")
+    equal = sum(vote_key(known.get(prompt, "")) == vote_key(answer) for prompt, answer in said.items())
+    assert counts["chance"] == 0.0 and equal - 1 <= round(right) <= equal + 1
+    assert right < 0.2 * counts["num_problems"]
 
 
 def test_importing_evaluation_does_not_import_torch():
-    modules = ("harness", "metrics", "solve", "engine", "prompts", "benchmarks.registry")
+    modules = ("harness", "metrics", "solve", "engine", "vllm_engine", "prompts", "benchmarks.registry",
+               "general.stage")  # fmt: skip
     code = f"import sys; {'; '.join(f'import dsmath_pipeline.evaluation.{m}' for m in modules)}; "
     code += "print(sorted({'torch', 'transformers', 'sympy', 'math_verify'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

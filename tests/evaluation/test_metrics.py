@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsmath_pipeline.evaluation.metrics import Sample, accuracy, maj_at_k, majority, pass_at_k, pass_chance
+from dsmath_pipeline.evaluation.metrics import (
+    Sample,
+    accuracy,
+    maj_at_k,
+    majority,
+    mean_maj_at_k,
+    pass_at_k,
+    pass_chance,
+)
 
 RIGHT, WRONG, NONE = Sample("18", True), Sample("19", False), Sample("", False)
 
@@ -62,3 +70,13 @@ def test_only_the_first_k_samples_vote_and_too_few_are_an_error():
         maj_at_k([[RIGHT] * 3], 4)
     with pytest.raises(ValueError, match="pass@5"):
         pass_chance(4, 1, 5)
+
+
+def test_maj_over_every_run_of_k_samples_counts_each_once():
+    # Runs of two: (right, right) is right; (wrong, right) is a tie and the first wins; the fifth sample has no partner.
+    samples = [RIGHT, RIGHT, WRONG, RIGHT, RIGHT]
+    assert mean_maj_at_k([samples], 2) == 0.5
+    assert mean_maj_at_k([samples], 1) == accuracy([s.is_correct for s in samples]) == 0.8
+    assert mean_maj_at_k([samples, [WRONG] * 5], 5) == maj_at_k([samples, [WRONG] * 5], 5) == 0.5
+    with pytest.raises(ValueError, match="k=6"):
+        mean_maj_at_k([samples], 6)

@@ -1,13 +1,30 @@
 """Read benchmark files: JSON lines with errors that name file, line and field."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
+from ...records import Problem
 from ...storage import Folder
 
 
 class BenchmarkError(ValueError):
     """A benchmark is unknown, absent or not in the expected form; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkProblem(Problem):
+    """A problem of a benchmark that sorts its problems, for the breakdowns of the results."""
+
+    subject: str = ""
+    """`Algebra`, `college_physics`, ..., in the benchmark's own words."""
+    level: str = ""
+    """Difficulty or school year, in the benchmark's own words."""
+
+
+def subject_and_level(problem: Problem) -> tuple[str, str]:
+    """Both empty for a problem whose benchmark has neither."""
+    return (problem.subject, problem.level) if isinstance(problem, BenchmarkProblem) else ("", "")
 
 
 def read_rows(path: Folder, *fields: str) -> list[dict[str, Any]]:

@@ -1,15 +1,30 @@
 """Which benchmarks there are: one entry each, with its files, its few-shot prompt and its grading rule.
 
-Few-shot counts are those of the paper's evaluation (section 2.3). Loading checks the form of every row; the number of
-problems is the caller's to compare with the table below.
+Few-shot counts are those of the paper's evaluation (section 2.3 and its published evaluation code). Loading checks the
+form of every row; the number of problems is the caller's to compare with the table below. Two kinds of names make a
+benchmark of any file: `jsonl:FILE` and `hf:NAME[@CONFIG][:SPLIT]`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...records import Problem
 from ...storage import Folder
-from . import cmath, coq_files, gaokao, gsm8k, jsonl, math, mgsm_zh, minif2f, mmlu_stem, ocw, sat, word_problems
+from . import (
+    cmath,
+    coq_files,
+    gaokao,
+    gsm8k,
+    huggingface,
+    jsonl,
+    math,
+    mgsm_zh,
+    minif2f,
+    mmlu_stem,
+    ocw,
+    sat,
+    word_problems,
+)
 from .files import BenchmarkError
 
 
@@ -46,16 +61,35 @@ BENCHMARKS: dict[str, Benchmark] = {
 }
 """`num_problems` is the published size, 0 where it is the run's choice or the folder's."""
 
-_JSONL = "jsonl:"
+HUB_NAMES = {
+    "openai/gsm8k": "gsm8k",
+    "EleutherAI/hendrycks_math": "math",
+    "HuggingFaceH4/MATH-500": "math",
+    "math-ai/minervamath": "ocw",
+    "cais/mmlu": "mmlu_stem",
+    "weitianwen/cmath": "cmath",
+    "hails/agieval-gaokao-mathcloze": "gaokao_mathcloze",
+    "hails/agieval-gaokao-mathqa": "gaokao_mathqa",
+    "hails/agieval-sat-math": "sat",
+}
+"""Datasets of the hub that are prompted and graded like one of the benchmarks above."""
+
+_JSONL, _HUB = "jsonl:", "hf:"
 
 
 def find_benchmark(name: str) -> Benchmark:
-    """The entry of a benchmark; `jsonl:FILE` makes one for any file. Raises BenchmarkError for an unknown name."""
+    """The entry of a benchmark; `jsonl:FILE` and `hf:NAME` make one. Raises BenchmarkError for an unknown name."""
     if name.startswith(_JSONL):
         file = name.removeprefix(_JSONL)
         return Benchmark(lambda data: jsonl.load(data / file), (file,), 0, "gsm8k", 8)
+    if name.startswith(_HUB):
+        rest = name.removeprefix(_HUB)
+        like = BENCHMARKS[HUB_NAMES.get(huggingface.parse_name(rest)[0], "gsm8k")]
+        return replace(like, load=lambda data: huggingface.load(rest, data), files=(), num_problems=0)
     if name not in BENCHMARKS:
-        raise BenchmarkError(f"unknown benchmark {name!r}; choose one of {', '.join(BENCHMARKS)}, or jsonl:FILE")
+        raise BenchmarkError(
+            f"unknown benchmark {name!r}; choose one of {', '.join(BENCHMARKS)}, jsonl:FILE or hf:NAME"
+        )
     return BENCHMARKS[name]
 
 
@@ -66,4 +100,6 @@ def load_benchmark(name: str, data: Folder) -> list[Problem]:
 
 def benchmark_files(name: str, data: Folder) -> list[Folder]:
     """The files that decide a benchmark's content."""
+    if name.startswith(_HUB):
+        return huggingface.dataset_files(name.removeprefix(_HUB), data)
     return [word_problems.path(data)] if name == "word_problems" else [data / f for f in find_benchmark(name).files]

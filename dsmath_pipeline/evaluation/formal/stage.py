@@ -6,35 +6,32 @@ Writes `results.parquet` (PROOF_SCHEMA, one row for each attempt) and the figure
 own automation on the bare statement. Few-shot prompts only, as in the paper; how many attempts it made it does not say.
 """
 
-import contextlib
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Unpack
 
 import pyarrow as pa
 
-from ...progress import SILENT, Progress
+from ...progress import SILENT
 from ...recipe.schema import EvaluationSettings
 from ...records import Problem
-from ...storage import (
-    Artifact,
-    Folder,
-    Manifest,
-    artifact_key,
-    commit_shard,
-    finished_shard,
-    read_table,
-    remove,
-    stage,
-)
+from ...storage import Folder, Manifest, artifact_key, stage
 from ..benchmarks.files import BenchmarkError
 from ..benchmarks.registry import find_benchmark, load_benchmark
-from ..engine import Engine, ModelEngine
-from ..harness import choose_problems, model_key
+from ..chunks import (
+    Chosen,
+    Execution,
+    benchmark_names,
+    choose_problems,
+    decodings,
+    evaluate_chunks,
+    execution_engine,
+    model_key,
+)
+from ..engine import Engine
 from ..metrics import Sample, accuracy, pass_at_k
 from ..prompts import read_examples
-from ..solve import cut_at
+from ..tools import cut_at
 from .command import CommandProver
 from .coq import CoqProver
 from .coq_script import cut_proof
@@ -66,7 +63,6 @@ PROOF_SCHEMA = pa.schema(
         pa.field("num_tokens", pa.int32(), nullable=False),
     ]
 )
-_CHUNKS = "_chunks"
 _STOPS = {"coq": ("Qed.", "\n(* Problem", "\nTheorem"), "isabelle": ("\n(* Problem", "\ntheorem", "\nlemma")}
 
 
@@ -76,21 +72,9 @@ def open_prover(name: str, limits: ProofLimits | None = None) -> Prover:
 
 
 def evaluate_proofs(
-    model: Folder | None,
-    benchmark: str | Sequence[str],
-    data: Folder,
-    out: Folder,
-    settings: EvaluationSettings,
-    prover: Prover,
-    method: str = "proof",
-    seed: int = 0,
-    *,
-    engine: Engine | None = None,
-    device: str = "",
-    workers: int = 2,
-    progress: Progress = SILENT,
-    force: bool = False,
-) -> Manifest:
+    model: Folder | None, benchmark: str | Sequence[str], data: Folder, out: Folder, settings: EvaluationSettings,
+    prover: Prover, method: str = "proof", seed: int = 0, **execution: Unpack[Execution],
+) -> Manifest:  # fmt: skip
     """Prove the statements of one formal benchmark or several; `workers` checks run at the same time.
 
     `model` may be None for method `hammer`. Counts: greedy or hammer (share of problems proved, 0-1), pass_at_k, k,
@@ -100,34 +84,36 @@ def evaluate_proofs(
     """
     if method not in METHODS or (method == "proof" and model is None):
         raise ValueError(f"method {method!r}: use `hammer`, or `proof` with a model")
-    names = [benchmark] if isinstance(benchmark, str) else list(benchmark)
+    names = benchmark_names(benchmark)
     problems = {name: _load(name, data, prover, settings, seed) for name in names}
     inputs = {name: artifact_key(name, "", {"problems": repr(problems[name])}, {}) for name in names}
     if method == "proof" and model is not None:
         inputs["model"] = model_key(model)
     identity = {**settings.model_dump(mode="json"), "method": method, "seed": seed, "benchmarks": names,
                 "prover": prover.version}  # fmt: skip
+    force = execution.get("force", False)
     with stage(out, "proofs", PROOF_VERSION, identity, inputs, force=force) as run:
         if run.artifact:
-            solver = None
-            if method == "proof":
-                solver = engine or ModelEngine(model, device=device)  # type: ignore[arg-type]
-            shards = [
-                shard
-                for name in names
-                for shard in _evaluate_benchmark(
-                    run.artifact, name, problems[name], solver, prover, settings, seed, workers, progress
-                )
-            ]
-            _finish(run.artifact, shards, settings.num_samples)
+            engine = execution_engine(execution, model, seed) if method == "proof" and model is not None else None
+
+            def make_rows(name: str, chunk: Chosen, chunk_seed: str) -> list[dict[str, Any]]:
+                rows = _attempts(name, chunk, engine, settings, chunk_seed) if engine else _hammer(name, chunk, prover)
+                _check(rows, prover, execution.get("workers", 2))
+                return rows
+
+            progress = execution.get("progress", SILENT)
+            rows = evaluate_chunks(run.artifact, problems, CHUNK_PROBLEMS, PROOF_SCHEMA, make_rows, seed, progress)
+            run.artifact.counts |= summarise(rows, settings.num_samples)
+            run.artifact.counts["by_benchmark"] = {
+                name: summarise([row for row in rows if row["benchmark"] == name], settings.num_samples)
+                for name in sorted({row["benchmark"] for row in rows})
+            }
             run.artifact.counts |= {"prover": f"{prover.name}: {prover.version}", "method": method}
     assert run.manifest is not None
     return run.manifest
 
 
-def _load(
-    name: str, data: Folder, prover: Prover, settings: EvaluationSettings, seed: int
-) -> list[tuple[Problem, bool]]:
+def _load(name: str, data: Folder, prover: Prover, settings: EvaluationSettings, seed: int) -> Chosen:
     if not find_benchmark(name).is_formal:
         raise BenchmarkError(f"{name} holds questions, not statements to prove: use method cot, pot or tool")
     problems = load_benchmark(name, data)
@@ -140,41 +126,16 @@ def _load(
     return choose_problems(problems, settings, seed, name)
 
 
-def _evaluate_benchmark(
-    artifact: Artifact, name: str, problems: list[tuple[Problem, bool]], engine: Engine | None, prover: Prover,
-    settings: EvaluationSettings, seed: int, workers: int, progress: Progress,
-) -> list[str]:  # fmt: skip
-    """Write one shard for each chunk of problems that has none yet. Returns the shards' names."""
-    shards = []
-    for first in range(0, len(problems), CHUNK_PROBLEMS):
-        chunk = problems[first : first + CHUNK_PROBLEMS]
-        shard, key, folder = f"{name}-{first:06d}", f"{artifact.key}:{name}:{first}", artifact.path / _CHUNKS
-        if finished_shard(folder, shard, key) is None:
-            if engine:
-                rows = _attempts(name, chunk, engine, settings, f"{seed}:{name}:{first}")
-            else:
-                rows = [_row(name, problem, "hammer", 0, "", prover.hammer_proof, "", 0) for problem, _ in chunk]
-            _check(rows, prover, workers)
-            commit_shard(folder, shard, key, pa.Table.from_pylist(rows, schema=PROOF_SCHEMA), {})
-        shards.append(shard)
-        progress.update(f"proving {name}", min(first + CHUNK_PROBLEMS, len(problems)), len(problems))
-    return shards
+def _hammer(name: str, chunk: Chosen, prover: Prover) -> list[dict[str, Any]]:
+    return [_row(name, problem, "hammer", 0, "", prover.hammer_proof, "", 0) for problem, _ in chunk]
 
 
 def _attempts(
-    name: str, chunk: list[tuple[Problem, bool]], engine: Engine, settings: EvaluationSettings, seed: str
+    name: str, chunk: Chosen, engine: Engine, settings: EvaluationSettings, seed: str
 ) -> list[dict[str, Any]]:
     """A greedy proof of every problem, then K samples of the chosen ones; not checked yet."""
-    everyone = [problem for problem, _ in chunk]
-    sampled = [problem for problem, is_sampled in chunk if is_sampled]
     rows = []
-    for decoding, problems, temperature, num_samples in (
-        ("greedy", everyone, 0.0, 1),
-        ("sampled", sampled, settings.sample_temperature, settings.num_samples),
-    ):
-        if not problems:
-            continue
-        number = int.from_bytes(hashlib.blake2b(f"{seed}:{temperature}".encode(), digest_size=4).digest())
+    for decoding, problems, temperature, num_samples, number in decodings(chunk, settings, seed):
         stops = _STOPS[problems[0].language]
         groups = engine.complete(
             [proof_prompt(problem) for problem in problems], max_new_tokens=settings.max_completion_tokens,
@@ -221,23 +182,6 @@ def _check(rows: list[dict[str, Any]], prover: Prover, workers: int) -> None:
         result: ProofResult = results[row["statement"], row["proof"]]
         row |= {"status": str(result.status), "message": result.message, "seconds": result.seconds,
                 "grade": result.status is ProofStatus.ACCEPTED}  # fmt: skip
-
-
-def _finish(artifact: Artifact, shards: list[str], k: int) -> None:
-    """Join the chunks into results.parquet and count."""
-    folder = artifact.path / _CHUNKS
-    tables = [read_table(folder / f"{shard}.parquet") for shard in shards]
-    table = pa.concat_tables([PROOF_SCHEMA.empty_table(), *tables])
-    artifact.write_table("results.parquet", table)
-    rows = table.to_pylist()
-    artifact.counts |= summarise(rows, k)
-    names = sorted({row["benchmark"] for row in rows})
-    artifact.counts["by_benchmark"] = {
-        name: summarise([row for row in rows if row["benchmark"] == name], k) for name in names
-    }
-    with contextlib.suppress(FileNotFoundError):
-        remove(folder)
-        folder.rmdir()
 
 
 def summarise(rows: list[dict[str, Any]], k: int) -> dict[str, Any]:
