@@ -11,12 +11,13 @@ from dsmath_pipeline.storage import Manifest
 
 
 def materialized(
-    manifest: Manifest, path: str, schema: pa.Schema | None = None, picture: str = "", table: Sequence[Mapping] = ()
-) -> dg.MaterializeResult:
+    manifest: Manifest, path: str, schema: pa.Schema | None = None, picture: str = "", table: Sequence[Mapping] = (),
+    pictures: Mapping[str, str] | None = None,
+) -> dg.MaterializeResult:  # fmt: skip
     """The result of an asset whose artifact has this manifest.
 
-    `picture` is an SVG document. Scalar counts become metadata of their own, so that the UI plots them over
-    materializations; nested ones become tables.
+    `picture` is an SVG document, `pictures` are several by name. Scalar counts become metadata of their own, so that
+    the UI plots them over materializations; nested ones become tables.
     """
     metadata: dict[str, Any] = {
         "dagster/row_count": manifest.num_rows,
@@ -26,6 +27,7 @@ def materialized(
     }
     if picture:
         metadata["picture"] = inline_svg(picture)
+    metadata |= {f"picture: {name}": inline_svg(svg) for name, svg in (pictures or {}).items()}
     if table:
         metadata["table"] = markdown_table(table)
     if schema is not None:

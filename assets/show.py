@@ -1,6 +1,7 @@
 """What the page of each asset shows: a picture small enough for the UI to draw inline, or a short table.
 
-Every function takes the run and the artifact's manifest and returns `picture` (SVG) and/or `table` (rows).
+Every function takes the run and the artifact's manifest and returns `picture` (SVG), `pictures` (by name) and/or
+`table` (rows).
 """
 
 from collections.abc import Callable
@@ -116,6 +117,23 @@ def metric_curve(column: str) -> Callable[[Run, Folder, Manifest], Shown]:
         return {"picture": svg_line([value for value in values if value is not None])}
 
     return show
+
+
+def training_figures(run: Run, path: Folder, manifest: Manifest) -> Shown:
+    """Loss, learning rate, tokens a second, MFU and held-out perplexity over the steps, each as a picture; what was not
+    measured is left out. The table holds the held-out measurements."""
+    from dsmath_pipeline.reporting.figures import svg_line
+
+    metrics = storage.read_table(path / "metrics.parquet").to_pydict()
+    held_out = storage.read_table(path / "held_out.parquet").to_pylist()
+    curves = {name: metrics[name] for name in ("loss", "learning_rate", "tokens_per_second", "mfu")}
+    for row in held_out:
+        curves.setdefault(f"held-out perplexity of {row['source']}", []).append(row["perplexity"])
+    known = {name: [value for value in values if value is not None] for name, values in curves.items()}
+    return {
+        "pictures": {name: svg_line(values) for name, values in known.items() if len(values) > 1},
+        "table": [{name: row[name] for name in ("step", "source", "num_targets", "perplexity")} for row in held_out],
+    }
 
 
 def accuracy(run: Run, path: Folder, manifest: Manifest) -> Shown:

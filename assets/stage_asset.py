@@ -2,15 +2,21 @@
 
 Every asset of this code location has the same body: take the run with the launchpad's settings, call one function of
 `dsmath_pipeline.stages` (training: in a child process through Dagster Pipes), report what it made.
+
+Training on several devices: the run config `accelerate_config` of an asset, or the environment variable
+`DSMATH_ACCELERATE` for all of them, names an accelerate config (deploy/accelerate/).
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+from pydantic import Field, create_model
 
+from assets.child import ACCELERATE
 from assets.metadata import materialized
 from assets.resources import CHECKOUT, Pipeline, sections_config
 from dsmath_pipeline import stages, storage
@@ -18,6 +24,12 @@ from dsmath_pipeline.recipe.schema import Recipe
 from dsmath_pipeline.stages import Run
 from dsmath_pipeline.storage import Folder, Manifest
 
+_LAUNCH: Any = {
+    "accelerate_config": (
+        str,
+        Field("", description="accelerate config file of this training; empty: DSMATH_ACCELERATE, else one process"),
+    )
+}
 Show = Callable[[Run, Folder, Manifest], dict[str, Any]]
 """Returns `picture` (SVG) and/or `table` (rows) for the asset's page; see show.py."""
 
@@ -28,17 +40,18 @@ FORCE_TAG = "dsmath/force"
 def stage_asset(
     recipe: Recipe, key: str, *, group: str, kinds: set[str], description: str, deps: Sequence[str] = (), show: Show,
     stage: str = "", arguments: tuple = (), sections: Sequence[str] = (), schema: pa.Schema | None = None,
-    in_child: bool = False, owner: str = "team:corpus",
+    in_child: bool = False, can_share: bool = False, owner: str = "team:corpus",
 ) -> dg.AssetsDefinition:  # fmt: skip
     """The asset `key` ("iteration_1/scores"), made by `stages.<stage>(run, *arguments)`.
 
     `sections` are the recipe sections that its run config offers, with the preset's values as defaults. `in_child`
     runs the stage in a process of its own: a training run may die or be killed without taking Dagster along, and
-    goes on from its checkpoint.
+    goes on from its checkpoint. `can_share`: several processes may share that stage's work.
     """
     path = key.split("/")
     stage = stage or path[-1]
-    Config = sections_config("_".join(path), [(name, getattr(recipe, name)) for name in sections])
+    Sections = sections_config("_".join(path), [(name, getattr(recipe, name)) for name in sections])
+    Config = create_model(f"{Sections.__name__}_launch", __base__=Sections, **_LAUNCH) if can_share else Sections
 
     def body(context: dg.AssetExecutionContext, config: Config, pipeline: Pipeline) -> dg.MaterializeResult:  # type: ignore[valid-type]
         force = context.run.tags.get(FORCE_TAG) == "true"
@@ -47,7 +60,7 @@ def stage_asset(
         if in_child:
             dg.PipesSubprocessClient(cwd=str(CHECKOUT)).run(
                 context=context, extras=run.to_json(),
-                command=[sys.executable, "-m", "assets.child", stage, *map(str, arguments)],
+                command=child_command(stage, arguments, _accelerate_config(config) if can_share else ""),
             )  # fmt: skip
             manifest = storage.read_manifest(folder)
         else:
@@ -59,3 +72,18 @@ def stage_asset(
         deps=[dg.AssetKey(dep.split("/")) for dep in deps],
         retry_policy=dg.RetryPolicy(max_retries=1) if in_child else None,
     )(body)  # fmt: skip
+
+
+def child_command(stage: str, arguments: Sequence[Any], accelerate_config: str) -> list[str]:
+    """The command of the child process. Raises dg.Failure when the config file does not exist."""
+    launch: list[str] = []
+    if accelerate_config:
+        file = CHECKOUT / accelerate_config  # an absolute path stays as it is
+        if not file.is_file():
+            raise dg.Failure(f"no accelerate config {file}: name one of deploy/accelerate/ or your own")
+        launch = [ACCELERATE, str(file)]
+    return [sys.executable, "-m", "assets.child", *launch, stage, *map(str, arguments)]
+
+
+def _accelerate_config(config: Any) -> str:
+    return config.accelerate_config or os.environ.get("DSMATH_ACCELERATE", "")

@@ -24,7 +24,8 @@ def training_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
         ),
         stage_asset(
             recipe, "models/base", stage="base_model", group="training", kinds={"pytorch", "huggingface"},
-            deps=["tokens"], sections=("model", "pretrain"), show=show.metric_curve("loss"), in_child=True, owner=OWNER,
+            deps=["tokens"], sections=("model", "pretrain"), show=show.training_figures, in_child=True, can_share=True,
+            owner=OWNER,
             description="Base model: a Llama trained on the mixture with the paper's multi-step schedule.",
         ),
         stage_asset(

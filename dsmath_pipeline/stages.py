@@ -6,10 +6,10 @@ one; both therefore write the same folders. This file holds the wiring and nothi
     <root>/mini_web  word_problems  seed  documents  unique_documents  near_duplicates  held_out
            iteration_1..N/{seed_set, classifier, scores, collected, domains, annotations, contamination}
            volume/<budget>  math_corpus  natural_language  tokenizer  tokens
-           models/{base, sft, reward, rl}  evaluation/{base, sft, rl}  report
+           validation/<corpus>  models/{base, sft, reward, rl}  evaluation/{base, sft, rl}  report
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from . import storage
 from .progress import SILENT, Progress
 from .recipe.schema import Recipe
 from .storage import Folder, Manifest
+from .training.validation_run import Validation
 
 MODELS = ("base", "sft", "rl")
 """Models that are evaluated, in the order of training."""
@@ -37,6 +38,11 @@ class Inputs:
     """A list of domains and addresses that may not be used (corpus/optout_list.py)."""
     earlier: tuple[str, ...] = ()
     """Folders of runs on earlier crawls, oldest first: near-duplicates of their pages do not enter the corpus again."""
+    sources: tuple[str, ...] = ()
+    """Further texts for pretraining, as `name=path` with a name of the mixture: `arxiv=/data/arxiv`, `code=owner/name`
+    on the hub (tokens/sources.py). A source of the run itself is replaced by one of its name."""
+    corpora: tuple[str, ...] = ()
+    """Further corpora to validate, as `name=path`."""
 
     @property
     def is_mini_web(self) -> bool:
@@ -68,7 +74,7 @@ class Run:
 
     @staticmethod
     def from_json(value: Mapping[str, Any], progress: Progress = SILENT) -> "Run":
-        lists = {name: tuple(value["inputs"][name]) for name in ("crawl", "earlier")}
+        lists = {name: tuple(value["inputs"].get(name, ())) for name in ("crawl", "earlier", "sources", "corpora")}
         inputs = Inputs(**{**value["inputs"], **lists})
         recipe = Recipe.model_validate(value["recipe"])
         return Run(storage.folder(value["root"]), recipe, inputs, value["workers"], progress, value["force"])
@@ -129,8 +135,8 @@ def documents(run: Run) -> Manifest:
     from .corpus.pages import extract_files
 
     extract_files(
-        run.crawl, run.out("documents"), run.recipe.extract, run.recipe.opt_out, workers=run.workers,
-        progress=run.progress,
+        run.crawl, run.out("documents"), run.recipe.extract, run.recipe.opt_out, fetch=run.recipe.fetch,
+        workers=run.workers, progress=run.progress,
     )  # fmt: skip
     return _without_removed(run, "documents")
 
@@ -274,7 +280,7 @@ def tokenizer(run: Run) -> Manifest:
 
     return train_tokenizer(
         run.folder("math_corpus"), run.out("tokenizer"), run.recipe.tokenizer, run.recipe.seed,
-        problems=run.folder("word_problems"), progress=run.progress,
+        problems=run.folder("word_problems"), extra=_further_sources(run), progress=run.progress,
     )  # fmt: skip
 
 
@@ -284,9 +290,27 @@ def tokens(run: Run) -> Manifest:
     sources = {"corpus": run.folder("math_corpus"), "natural_language": run.folder("natural_language")}
     recipe = run.recipe
     return pack_tokens(
-        sources, run.folder("tokenizer"), run.out("tokens"), recipe.mixture, recipe.pretrain, recipe.seed,
-        progress=run.progress,
+        sources | _further_sources(run), run.folder("tokenizer"), run.out("tokens"), recipe.mixture, recipe.pretrain,
+        recipe.seed, workers=run.workers, progress=run.progress,
     )  # fmt: skip
+
+
+def _further_sources(run: Run) -> dict[str, str]:
+    """Sources of the mixture that people brought, by name."""
+    return named_paths(run.inputs.sources)
+
+
+def named_paths(values: Sequence[str]) -> dict[str, str]:
+    """`name=path` texts as a dictionary. Raises ValueError for one of another form, or a name given twice."""
+    found: dict[str, str] = {}
+    for value in values:
+        name, _, path = value.partition("=")
+        if not name or not path:
+            raise ValueError(f"{value!r}: write name=path, such as arxiv=/data/arxiv")
+        if name in found:
+            raise ValueError(f"{name} is given twice: {found[name]} and {path}")
+        found[name] = path
+    return found
 
 
 def base_model(run: Run) -> Manifest:
@@ -324,6 +348,31 @@ def rl_model(run: Run) -> Manifest:
         run.folder("models", "sft"), run.folder("models", "reward"), run.folder("word_problems"),
         run.out("models", "rl"), run.recipe.rl, run.recipe.seed, progress=run.progress,
     )  # fmt: skip
+
+
+def validation(run: Run, name: str) -> Manifest:
+    """Train on one corpus of the validation, measure its perplexity and, where benchmarks are named, its accuracy."""
+    from .evaluation.harness import evaluate_model
+    from .training.validate import validate_corpus
+    from .training.validation_run import model_folder, seed_folders
+
+    asked = validation_of(run)
+    if run.force:
+        for path in seed_folders(asked, name):
+            storage.remove(path)
+    manifest = validate_corpus(asked, name)
+    settings = run.recipe.evaluation.model_copy(update={"prompt": "few_shot", "max_sampled_problems": 0})
+    for number, path in enumerate(seed_folders(asked, name) if asked.settings.benchmarks else ()):
+        evaluate_model(
+            storage.folder(model_folder(asked, name, path)), asked.settings.benchmarks, storage.folder(run.benchmarks),
+            path / "evaluation", settings, "cot", run.recipe.seed + number, progress=run.progress,
+        )  # fmt: skip
+    return manifest
+
+
+def validation_of(run: Run) -> Validation:
+    """What the validation needs of a run."""
+    return Validation(run.root, run.recipe, named_paths(run.inputs.corpora), run.inputs.held_out, progress=run.progress)
 
 
 # Evaluation and report -----------------------------------------------------------------------------------------------

@@ -26,12 +26,13 @@ class SourceShare:
 
 
 def plan_mixture(
-    available_sequences: Mapping[str, int], settings: MixtureSettings, num_sequences: int
+    available_sequences: Mapping[str, float], settings: MixtureSettings, num_sequences: int
 ) -> dict[str, SourceShare]:
     """Split `num_sequences` over the sources that are there, in the order of MixtureSettings.
 
-    Absent sources give their share to the others in proportion. The counts add up to `num_sequences` exactly: each
-    source gets its share rounded down, then the largest remainders get one more (ties: the earlier source).
+    `available_sequences` is how many sequences one epoch of a source fills, fractions included. Absent sources give
+    their share to the others in proportion. The counts add up to `num_sequences` exactly: each source gets its share
+    rounded down, then the largest remainders get one more (ties: the earlier source).
     Raises MixtureError for an unknown or empty source and when no source has a positive share.
     """
     weights = {name: Fraction(str(share)) for name, share in settings.model_dump().items()}
@@ -39,7 +40,7 @@ def plan_mixture(
         if name not in weights:
             raise MixtureError(f"source {name!r} has no share in the mixture; sources are {', '.join(weights)}")
         if available <= 0:
-            raise MixtureError(f"source {name!r} holds less than one training sequence: leave it out or add text")
+            raise MixtureError(f"source {name!r} holds no text to train on: leave it out or add text")
     present = [name for name in weights if name in available_sequences and weights[name] > 0]
     total = sum((weights[name] for name in present), Fraction(0))
     if not present:

@@ -1,70 +1,81 @@
 """Texts as memory-mapped token files, and the order in which pretraining reads them.
 
-Each Parquet file becomes one flat file of token ids: `<bos> text <eos>` after `<bos> text <eos>`, documents in seeded
-order. A training sequence is a window of `context_tokens` of it; documents are not kept apart inside a window (as in
-the paper's base models), `<eos>` marks their borders. The mixture decides how many windows each source gives; a source
-that is used more than once starts every epoch at another offset, so that windows differ.
+All documents of a source, one after the other, are an endless stream: after the last token comes the first again.
+Windows of `context_tokens` are cut from it without gap or overlap, epoch after epoch, so every token is used equally
+often (the numbers differ by one at most), no position holds padding, and windows of later epochs are cut elsewhere
+unless the source is a whole number of windows long. Within an epoch windows are shuffled; the mixture holds in every
+part of the run, not only in its sum. Documents are packed densely (`<eos>` marks their borders); whether they see each
+other is a setting of the training.
 
-Writes <source>-00000.bin (uint16 or uint32), order.npy (int64 [num_sequences, 2]: file number, first token) and
-index.json. Section 2.3 for the mixture; packing itself is not described in the paper.
+Writes <source>-00000.bin and .held_out.bin (see encoding), order.npy (int64 [num_sequences, 2]: source number, first
+token in its stream) and index.json. Section 2.3 for the mixture; packing itself is not described in the paper.
 """
 
 import io
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
-from tokenizers import Tokenizer
 
-from ..progress import SILENT, Progress, track
+from ..compute import map_shards
+from ..progress import SILENT, Progress
 from ..recipe.schema import MixtureSettings, PretrainSettings
-from ..storage import Artifact, Folder, Manifest, parquet_files, read_json, stage, write_bytes, write_json
+from ..storage import Artifact, Folder, Manifest, stage, write_bytes, write_json
+from .encoding import EncodingTask, encode_part, file_names, token_dtype
 from .inputs import stage_input
-from .mixture import MixtureError, plan_mixture
+from .mixture import MixtureError, SourceShare, plan_mixture
+from .sources import SourceError, cannot_reach, source_folder, source_parts
 from .tokenizer import load_tokenizer, special_ids
 
-PACKING_VERSION = "1"
-"""1 (2026-11): first version."""
+PACKING_VERSION = "2"
+"""1 (2026-11): first version. 2 (2026-11): windows cover every token of an epoch, the mixture holds in every part of
+the run, a part of each source is held out."""
 
-_ENCODE_BATCH = 1000
+_BYTES_WORTH_A_POOL = 64 << 20
+"""Less text than this is encoded before worker processes have started."""
 
 
 def pack_tokens(
-    sources: Mapping[str, Folder],
+    sources: Mapping[str, Folder | str],
     tokenizer: Folder,
     out: Folder,
     mixture: MixtureSettings,
     pretrain: PretrainSettings,
     seed: int,
     *,
+    workers: int = 0,
     progress: Progress = SILENT,
 ) -> Manifest:
-    """Encode the `text` column of every source and fix the training order of `pretrain.num_tokens` tokens.
+    """Encode the texts of every source and fix the training order of `pretrain.num_tokens` tokens.
 
-    `sources` maps fields of MixtureSettings to artifact folders. The run is a whole number of optimizer steps. Counts:
-    tokens, sequences and epochs of each source. Raises MixtureError for a source without a share.
+    `sources` maps fields of MixtureSettings to artifacts, folders, files or hub names (see sources). The run is a
+    whole number of optimizer steps. Counts of each source: tokens, documents, share, sequences, epochs, and what is
+    held out. Raises MixtureError for a source without a share or text, SourceError for one that cannot be read.
     """
     unknown = set(sources) - set(MixtureSettings.model_fields)
     if unknown:
         known = ", ".join(MixtureSettings.model_fields)
         raise MixtureError(f"no share in the mixture for {', '.join(sorted(unknown))}; sources are {known}")
-    names = [name for name in MixtureSettings.model_fields if name in sources]
+    folders = {name: source_folder(sources[name]) for name in MixtureSettings.model_fields if name in sources}
     identity = {
         "mixture": mixture.model_dump(), "context_tokens": pretrain.context_tokens, "seed": seed,
         "num_tokens": pretrain.num_tokens, "batch_tokens": pretrain.batch_tokens,
+        "held_out_share": pretrain.held_out_share,
     }  # fmt: skip
-    inputs = {name: stage_input(sources[name]) for name in names} | {"tokenizer": stage_input(tokenizer)}
+    inputs = {name: _input_key(path) for name, path in folders.items()} | {"tokenizer": stage_input(tokenizer)}
     with stage(out, "tokens", PACKING_VERSION, identity, inputs) as run:
         if run.artifact:
-            files = _encode_sources(run.artifact, {n: sources[n] for n in names}, tokenizer, seed, progress)
-            order = _plan_order(run.artifact, files, mixture, pretrain, seed)
+            if "://" in str(out):
+                raise SourceError(f"{out} is not on a local disk: training maps token files into memory")
+            index = _encode_sources(run.artifact, folders, tokenizer, pretrain, seed, workers, progress)
+            order = _plan_order(run.artifact, index["sources"], mixture, pretrain, seed)
             buffer = io.BytesIO()
             np.save(buffer, order)
             write_bytes(out / "order.npy", buffer.getvalue())
-            write_json(out / "index.json", {"context_tokens": pretrain.context_tokens, "files": files})
+            write_json(out / "index.json", {"context_tokens": pretrain.context_tokens, **index})
             run.artifact.num_rows = len(order)
     assert run.manifest is not None
     return run.manifest
@@ -85,99 +96,90 @@ def sequences_per_step(settings: PretrainSettings) -> int:
     return settings.batch_tokens // settings.context_tokens
 
 
-class PackedTokens:
-    """The packed sequences of a token artifact, memory-mapped. `packed[i]` is the i-th sequence in training order,
-    an int64 array of `context_tokens` ids."""
+def training_order(
+    num_tokens: Mapping[str, int], plan: Mapping[str, SourceShare], context_tokens: int, seed: int
+) -> np.ndarray:
+    """Rows (source number, first token) of all training sequences, int64 [sum of the plan's sequences, 2].
 
-    def __init__(self, path: Folder):
-        index = read_json(path / "index.json")
-        self.context_tokens: int = index["context_tokens"]
-        self.order: np.ndarray = np.load(Path(str(path)) / "order.npy", mmap_mode="r")
-        self._files = [
-            np.memmap(Path(str(path)) / file["name"], dtype=file["dtype"], mode="r") for file in index["files"]
-        ]
+    `num_tokens` is the length of each source's stream; sources are numbered in its order. Any run of sequences holds
+    each source in its share, up to one sequence for each source.
+    """
+    rows, times = [], []
+    for number, (name, length) in enumerate(num_tokens.items()):
+        if name not in plan:  # a share of zero
+            continue
+        rng = np.random.default_rng(random.Random(f"{seed}:order:{name}").getrandbits(64))
+        window = np.arange(plan[name].num_sequences, dtype=np.int64) * context_tokens
+        shuffled = window[np.lexsort((rng.random(len(window)), window // length))]
+        rows.append(np.stack([np.full_like(shuffled, number), shuffled % length], axis=1))
+        # one sequence in each of as many equal spans of the run, at a random place in the span
+        times.append((np.arange(len(window)) + rng.random(len(window))) / max(len(window), 1))
+    return np.concatenate(rows)[np.argsort(np.concatenate(times), kind="stable")]
 
-    def __len__(self) -> int:
-        return len(self.order)
 
-    def __getitem__(self, i: int) -> np.ndarray:
-        file, start = self.order[i]
-        return self._files[file][start : start + self.context_tokens].astype(np.int64)
+def _input_key(path: Folder) -> Folder | str:
+    if "://" not in str(path):
+        return stage_input(path)
+    try:
+        return stage_input(path)
+    except Exception as error:  # fsspec and the hub raise errors of many kinds
+        raise SourceError(cannot_reach(path, error)) from error
 
 
 def _encode_sources(
-    artifact: Artifact, sources: Mapping[str, Folder], tokenizer: Folder, seed: int, progress: Progress
-) -> list[dict[str, Any]]:
-    """Write one token file for each Parquet file; a file that a killed run finished is kept."""
+    artifact: Artifact, sources: Mapping[str, Folder], tokenizer: Folder, settings: PretrainSettings, seed: int,
+    workers: int, progress: Progress,
+) -> dict[str, Any]:  # fmt: skip
+    """Write the token files of every part of every source. Returns the index: end id, dtype, files by source."""
     encoder = load_tokenizer(tokenizer)
     end, _ = special_ids(encoder, tokenizer)
-    dtype = "uint16" if encoder.get_vocab_size() <= 1 << 16 else "uint32"
-    files = []
-    todo = [(name, i, file) for name, path in sources.items() for i, file in enumerate(parquet_files(path))]
-    for name, i, file in track(todo, "token files", progress):
-        target = artifact.path / f"{name}-{i:05d}.bin"
-        record = artifact.path / "_files" / f"{target.name}.json"
-        done = read_json(record) if record.exists() else {}
-        if done.get("key") != artifact.key or not target.exists():
-            rng = random.Random(f"{seed}:packing:{target.name}")
-            tokens = np.fromiter(_token_stream(file, encoder, end, rng), dtype=dtype)
-            write_bytes(target, tokens.tobytes())
-            done = {"key": artifact.key, "num_tokens": len(tokens)}
-            write_json(record, done)
-        files.append({"name": target.name, "source": name, "dtype": dtype, "num_tokens": done["num_tokens"]})
-    return files
+    dtype = token_dtype(encoder)
+    parts = [(name, i, part) for name, path in sources.items() for i, part in enumerate(source_parts(path))]
+    if sum(part.num_bytes for _, _, part in parts) < _BYTES_WORTH_A_POOL or len(parts) == 1:
+        workers = 1
+    tasks = [
+        EncodingTask(
+            part, str(artifact.path), f"{name}-{i:05d}", str(tokenizer), end, dtype, settings.held_out_share, seed,
+            artifact.key, is_alone=workers == 1,
+        )
+        for name, i, part in parts
+    ]  # fmt: skip
+    counts = map_shards(encode_part, tasks, workers=workers, what="token files", progress=progress)
+    _drop_stale_files(Path(str(artifact.path)), {file for task in tasks for file in file_names(task.name)})
+    found: list[dict[str, Any]] = [{"name": name, "files": []} for name in sources]
+    for task, (name, _, _), figures in zip(tasks, parts, counts, strict=True):
+        entry = next(source for source in found if source["name"] == name)
+        trained, held_out = file_names(task.name)
+        entry["files"].append({"name": trained, "held_out": held_out, **figures})
+    return {"dtype": dtype, "end_id": end, "sources": found}
 
 
-def _token_stream(file: Folder, encoder: Tokenizer, end: int, rng: random.Random) -> Iterator[int]:
-    with file.open("rb") as source:
-        texts = [text for text in pq.read_table(source, columns=["text"]).column(0).to_pylist() if text]
-    rng.shuffle(texts)
-    for first in range(0, len(texts), _ENCODE_BATCH):
-        for encoding in encoder.encode_batch(texts[first : first + _ENCODE_BATCH]):
-            yield from encoding.ids
-            yield end
+def _drop_stale_files(folder: Path, current: set[str]) -> None:
+    """Files that a killed run with other inputs left."""
+    for file in folder.glob("*.bin"):
+        if file.name not in current:
+            file.unlink()
 
 
 def _plan_order(
-    artifact: Artifact, files: list[dict[str, Any]], mixture: MixtureSettings, settings: PretrainSettings, seed: int
+    artifact: Artifact, sources: list[dict[str, Any]], mixture: MixtureSettings, settings: PretrainSettings, seed: int
 ) -> np.ndarray:
-    """Rows (file number, first token) of all training sequences, shuffled."""
-    context = settings.context_tokens
-    available: dict[str, int] = {}
-    for file in files:
-        available[file["source"]] = available.get(file["source"], 0) + file["num_tokens"] // context
+    totals = {
+        source["name"]: {
+            column: sum(file[column] for file in source["files"])
+            for column in ("num_tokens", "num_documents", "held_out_documents", "held_out_tokens")
+        }
+        for source in sources
+    }
+    lengths = {name: total["num_tokens"] for name, total in totals.items()}
     num_sequences = num_training_steps(settings) * sequences_per_step(settings)
-    plan = plan_mixture(available, mixture, num_sequences)
-    rows = []
-    for name, share in plan.items():
-        numbered = [(i, file["num_tokens"]) for i, file in enumerate(files) if file["source"] == name]
-        rng = np.random.default_rng(random.Random(f"{seed}:order:{name}").getrandbits(64))
-        rows.append(_windows(numbered, context, share.num_sequences, rng))
-        tokens = sum(size for _, size in numbered)
+    plan = plan_mixture({name: n / settings.context_tokens for name, n in lengths.items()}, mixture, num_sequences)
+    for name, total in totals.items():
+        share = plan.get(name, SourceShare(0.0, 0, 0.0))
         artifact.counts[name] = {
-            "tokens": tokens, "share": round(share.share, 6), "sequences": share.num_sequences,
-            "epochs": round(share.epochs, 3),
+            "tokens": total["num_tokens"], "documents": total["num_documents"],
+            **{key: round(value, 6) for key, value in asdict(share).items() if key != "num_sequences"},
+            "sequences": share.num_sequences, "held_out_documents": total["held_out_documents"],
+            "held_out_tokens": total["held_out_tokens"],
         }  # fmt: skip
-    order = np.concatenate(rows)
-    np.random.default_rng(random.Random(f"{seed}:order").getrandbits(64)).shuffle(order)
-    return order
-
-
-def _windows(files: list[tuple[int, int]], context: int, num: int, rng: np.random.Generator) -> np.ndarray:
-    """`num` windows, epoch after epoch; from the second epoch on the windows start at a random offset."""
-    rows: list[np.ndarray] = []
-    found, epoch = 0, 0
-    while found < num:
-        starts = []
-        for file, size in files:
-            if size < context:
-                continue
-            offset = 0 if epoch == 0 else int(rng.integers(0, min(context, size - context) + 1))
-            first = np.arange(offset, size - context + 1, context, dtype=np.int64)
-            starts.append(np.stack([np.full_like(first, file), first], axis=1))
-        windows = np.concatenate(starts)
-        rng.shuffle(windows)
-        rows.append(windows[: num - found])
-        found += len(rows[-1])
-        epoch += 1
-    return np.concatenate(rows)
+    return training_order(lengths, plan, settings.context_tokens, seed)

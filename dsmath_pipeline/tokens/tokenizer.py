@@ -9,16 +9,16 @@ Not in the paper: DeepSeekMath keeps the tokenizer of DeepSeek-Coder, which is n
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-import pyarrow.parquet as pq
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from ..progress import SILENT, Progress
 from ..recipe.schema import TokenizerSettings
-from ..storage import Folder, Manifest, parquet_files, read_json, stage, write_bytes, write_json
+from ..storage import MANIFEST, Folder, Manifest, read_json, stage, write_bytes, write_json
 from .chat import chat_text
 from .inputs import stage_input, training_problems
+from .sources import SourceError, read_texts, source_folder, source_parts
 
 TOKENIZER_VERSION = "1"
 """1 (2026-11): first version."""
@@ -34,42 +34,48 @@ class TokenizerError(ValueError):
 
 
 def train_tokenizer(
-    corpus: Folder,
+    corpus: Folder | None,
     out: Folder,
     settings: TokenizerSettings,
     seed: int,
     *,
     problems: Folder | None = None,
-    extra: Mapping[str, Folder] | None = None,
+    extra: Mapping[str, Folder | str] | None = None,
     progress: Progress = SILENT,
 ) -> Manifest:
-    """Train on the corpus, on the training problems in chat format, and on `extra` folders with a `text` column.
+    """Train on the corpus, on the training problems in chat format, and on `extra` sources (see sources), by name.
 
     `problems` is an artifact with a `train.parquet` (records.PROBLEM_SCHEMA); its other files are never read. At most
     `max_training_bytes` of text are read, split evenly over the sources. Counts: vocabulary size, bytes by source.
     """
-    named = {"corpus": corpus, **dict(extra or {})} | ({} if problems is None else {"problems": problems})
+    others = {name: source_folder(path) for name, path in (extra or {}).items()}
+    named = ({} if corpus is None else {"corpus": corpus}) | others
+    named |= {} if problems is None else {"problems": problems}
     inputs = {name: stage_input(path) for name, path in named.items()}
     with stage(out, "tokenizer", TOKENIZER_VERSION, {**settings.model_dump(), "seed": seed}, inputs) as run:
         if run.artifact:
             budget = settings.max_training_bytes // len(named)
-            texts: list[str] = []
-            for name, folder in named.items():
-                found = _problem_texts(folder) if name == "problems" else _texts(folder, seed)
-                taken = list(_take_bytes(found, budget))
-                run.artifact.counts[f"{name}_bytes"] = sum(len(t.encode()) for t in taken)
-                texts += taken
-            if not texts:
+            used = dict.fromkeys(named, 0)
+
+            def texts() -> Iterator[str]:
+                for name, folder in named.items():
+                    found = _problem_texts(folder) if name == "problems" else _texts(folder, seed)
+                    for text, size in _take_bytes(found, budget):
+                        used[name] += size
+                        yield text
+                progress.log(f"training a tokenizer on {sum(used.values())} bytes of text")
+
+            tokenizer = train_bpe(texts(), settings)
+            if not any(used.values()):
                 raise TokenizerError(f"no text to train a tokenizer on in {', '.join(map(str, named.values()))}")
-            progress.log(f"training a tokenizer on {len(texts)} texts")
-            tokenizer = train_bpe(texts, settings)
+            run.artifact.counts |= {f"{name}_bytes": size for name, size in used.items()}
             save_tokenizer(tokenizer, run.artifact.path)
             run.artifact.counts["vocab_size"] = tokenizer.get_vocab_size()
     assert run.manifest is not None
     return run.manifest
 
 
-def train_bpe(texts: list[str], settings: TokenizerSettings) -> Tokenizer:
+def train_bpe(texts: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
     """A byte-level BPE tokenizer with at most `vocab_size` tokens. The same texts give the same tokenizer."""
     tokenizer = Tokenizer(models.BPE())
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -104,7 +110,8 @@ def save_tokenizer(tokenizer: Tokenizer, path: Folder) -> None:
 def load_tokenizer(path: Folder) -> Tokenizer:
     """The tokenizer of a tokenizer artifact or of a model folder.
 
-    Works for any Hugging Face folder with a `tokenizer.json`. Raises TokenizerError when there is none.
+    Works for any Hugging Face folder with a `tokenizer.json`; `hub.local_or_hub` fetches one by name. Raises
+    TokenizerError when there is none.
     """
     file = path / "tokenizer.json"
     if not file.exists():
@@ -123,19 +130,29 @@ def special_ids(tokenizer: Tokenizer, path: Folder) -> tuple[int, int]:
     return end, end if padding is None else padding
 
 
+def bos_id(tokenizer: Tokenizer, path: Folder) -> int | None:
+    """The id of the token that starts a text, by the name in the folder's configuration; None where there is none."""
+    file = path / "tokenizer_config.json"
+    config = read_json(file) if file.exists() else {}
+    return tokenizer.token_to_id(_token_name(config.get("bos_token")) or BOS)
+
+
 def _token_name(value: object) -> str:
     """Hugging Face writes a special token as its text or as a dictionary with `content`."""
     return str(value.get("content", "")) if isinstance(value, dict) else str(value or "")
 
 
 def _texts(folder: Folder, seed: int) -> Iterator[str]:
-    """The `text` column of a folder, files in seeded order, so that a byte budget does not always meet the same one."""
-    files = parquet_files(folder)
-    random.Random(f"{seed}:tokenizer:{len(files)}").shuffle(files)
-    for file in files:
-        with file.open("rb") as source:
-            for batch in pq.ParquetFile(source).iter_batches(1000, columns=["text"]):
-                yield from batch.column(0).to_pylist()
+    """The texts of a source, files in seeded order, so that a byte budget does not always meet the same one."""
+    try:
+        parts = source_parts(folder)
+    except SourceError:
+        if (folder / MANIFEST).exists():  # an artifact without any text
+            return
+        raise
+    random.Random(f"{seed}:tokenizer:{len(parts)}").shuffle(parts)
+    for part in parts:
+        yield from read_texts(part)
 
 
 def _problem_texts(folder: Folder) -> Iterator[str]:
@@ -143,10 +160,12 @@ def _problem_texts(folder: Folder) -> Iterator[str]:
         yield chat_text(row["problem"], row["solution"], row["method"], row["language"])
 
 
-def _take_bytes(texts: Iterator[str], budget: int) -> Iterator[str]:
+def _take_bytes(texts: Iterator[str], budget: int) -> Iterator[tuple[str, int]]:
+    """Texts with their sizes in bytes, up to `budget` in all."""
     used = 0
     for text in texts:
-        used += len(text.encode())
+        size = len(text.encode())
+        used += size
         if used > budget:
             return
-        yield text
+        yield text, size

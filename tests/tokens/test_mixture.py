@@ -38,7 +38,7 @@ def test_counts_add_up_and_stay_within_one_of_the_exact_share(present, num):
 def test_unknown_empty_and_weightless_sources_are_refused_by_name():
     with pytest.raises(MixtureError, match="'books'"):
         plan_mixture({"books": 3}, MixtureSettings(), 10)
-    with pytest.raises(MixtureError, match="'corpus' holds less than one"):
+    with pytest.raises(MixtureError, match="'corpus' holds no text"):
         plan_mixture({"corpus": 0}, MixtureSettings(), 10)
     with pytest.raises(MixtureError, match="no source"):
         plan_mixture({"arxiv": 5}, MixtureSettings(arxiv=0.0), 10)
