@@ -12,7 +12,7 @@ install: .venv/installed            ## create .venv with the pinned environment
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,harness]'
 	$(BIN)/python -c "from dsmath_pipeline.corpus import extract, scoring; extract.warm_up(); scoring.warm_up()"
 	touch $@
 

@@ -10,6 +10,8 @@ Everything can be set from the environment:
     DSMATH_HELD_OUT     texts that people judged, measured in every iteration beside the held-out set
     DSMATH_OPTOUT       opt-out list: domains and addresses that may not be used
     DSMATH_EARLIER      folders of runs on earlier crawls, separated by ":", oldest first
+    DSMATH_SOURCES      further texts for pretraining, separated by spaces: "arxiv=/data/arxiv code=owner/name"
+    DSMATH_ACCELERATE   accelerate config of all trainings (deploy/accelerate/); unset: one process
     DSMATH_ANNOTATIONS  label file, "auto" or "people"; unset: rounds that people finished, else the rule
 """
 
@@ -44,6 +46,7 @@ class Pipeline(dg.ConfigurableResource):
     held_out: str = Field(default="", description="judged texts (JSONL: url, text, is_math), never trained on")
     optout: str = Field(default="", description="opt-out list: domains and addresses that may not be used")
     earlier: list[str] = Field(default=[], description="folders of runs on earlier crawls, oldest first")
+    sources: list[str] = Field(default=[], description="further texts for pretraining: name=path, such as arxiv=/data")
     workers: int = Field(default=0, description="worker processes; 0: one per core")
 
     def run(
@@ -61,7 +64,7 @@ class Pipeline(dg.ConfigurableResource):
     def inputs(self) -> Inputs:
         return Inputs(
             tuple(self.crawl), self.seed_file, self.benchmarks, self.annotations, self.held_out, self.optout,
-            tuple(self.earlier),
+            tuple(self.earlier), tuple(self.sources),
         )  # fmt: skip
 
 
@@ -136,4 +139,5 @@ def pipeline_from_environment() -> Pipeline:
         held_out=env("DSMATH_HELD_OUT", ""),
         optout=env("DSMATH_OPTOUT", ""),
         earlier=paths_of(env("DSMATH_EARLIER", "")),
+        sources=env("DSMATH_SOURCES", "").split(),
     )

@@ -31,6 +31,7 @@ REQUIRED = {
     "dagster-webserver": "no UI",
 }
 OPTIONAL = {
+    "lm_eval": "no figures of general ability (`dsmath evaluate --method general`): install the extra `harness`",
     "vllm": "rollouts and evaluation use the built-in sampler: fine on small models, slow on 7B",
     "s3fs": "s3:// paths cannot be read",
     "ray": "one machine only",

@@ -103,6 +103,8 @@ def evaluate_model(
                     run.artifact, problems, CHUNK_PROBLEMS, RESULT_SCHEMA, solver.solve_chunk, seed, progress
                 )
             run.artifact.counts |= {**counts_of(rows, settings.num_samples), "method": method}
+            if sandbox is not None:
+                run.artifact.counts["sandbox"] = sandbox.tier  # which walls model-written programs ran behind
     assert run.manifest is not None
     return run.manifest
 

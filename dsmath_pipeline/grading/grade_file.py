@@ -16,6 +16,7 @@ from ..records import Verdict
 from ..storage import Folder
 from .answers import extract_answer
 from .equality import decide
+from .json_lines import json_line
 
 CHUNK_LINES = 1000
 
@@ -32,11 +33,11 @@ def grade_file(
     rules: Counter[str] = Counter()
     errors: list[str] = []
     output_path.parent.mkdir(parents=True, exist_ok=True)
-    with output_path.open("w", encoding="utf-8") as target, ThreadPoolExecutor(2) as threads:
+    with output_path.open("wb") as target, ThreadPoolExecutor(2) as threads:
         for lines in _chunks(input_path):
             rows = list(threads.map(functools.partial(_grade_line, mode=mode), [line for _, line in lines]))
             for (number, _), row in zip(lines, rows, strict=True):
-                target.write(json.dumps(row, ensure_ascii=False) + "\n")
+                target.write(json_line(row))
                 verdicts[row.get("verdict") or "error"] += 1
                 rules.update([row["rule"]] if "error" not in row else [])
                 if "error" in row:

@@ -22,6 +22,7 @@ from upath import UPath
 
 from ..progress import SILENT, Progress
 from ..storage import Folder, folder, write_bytes
+from .json_lines import json_line
 from .sandbox import Limits, Sandbox
 from .sandbox_tiers import ACCEPTED_TIERS, SETTING
 
@@ -52,7 +53,7 @@ def run_file(
         with unfinished.open("ab") as target:
             while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
                 done = _run_rows([row for _, row in chunk], sandbox)
-                target.write(b"".join(map(_line, done)))
+                target.write(b"".join(map(json_line, done)))
                 target.flush()
                 for (number, _), row in zip(chunk, done, strict=True):
                     report.add(number, row)
@@ -120,13 +121,6 @@ def _run_rows(rows: list[dict[str, Any]], sandbox: Sandbox) -> list[dict[str, An
     good = [row for row in rows if "error" not in row]
     results = iter(sandbox.run([row["program"] for row in good], stdins=[row.get("stdin") or "" for row in good]))
     return [{**row, "status": None} if "error" in row else {**row, **asdict(next(results))} for row in rows]
-
-
-def _line(row: dict[str, Any]) -> bytes:
-    try:
-        return json.dumps(row, ensure_ascii=False).encode() + b"\n"
-    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can hold
-        return json.dumps(row).encode() + b"\n"
 
 
 def _keep_finished_rows(input_path: Folder, unfinished: Path, report: _Report) -> int:

@@ -212,6 +212,15 @@ def test_a_file_is_graded_row_by_row_and_bad_lines_are_reported_with_their_numbe
     assert [error.split(":")[0] for error in counts["errors"]] == ["line 2", "line 4", "line 6"]
 
 
+def test_half_a_surrogate_pair_costs_its_file_nothing(tmp_path):
+    row = {"reference": "18", "solution": "\ud800 The answer is 18."}
+    (tmp_path / "in.jsonl").write_text(json.dumps(row) + "\n" + json.dumps({**row, "solution": "答案是18"}) + "\n")
+    assert grade_file(tmp_path / "in.jsonl", tmp_path / "out.jsonl")["num_correct"] == 2
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert [json.loads(line)["solution"] for line in lines] == [row["solution"], "答案是18"]
+    assert "答案是18" in lines[1]  # only the row that needs it is escaped
+
+
 @pytest.mark.parametrize(("kind", "minimum"), [("gsm8k", 0.995), ("math", 0.97)])
 def test_grades_agree_with_the_judges_of_real_solutions(kind, minimum):
     path = REAL_DATA / "benchmarks" / "grader_parity" / f"{kind}_model_solutions_judged.jsonl"
