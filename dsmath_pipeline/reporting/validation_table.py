@@ -18,15 +18,15 @@ _PAPER_NAMES = {NONE: "none", FINAL: "DeepSeekMath Corpus"}
 def validation_table(validation: Validation, names: Sequence[str]) -> list[Row]:
     """One row for each corpus that was trained on, in the order of `names`.
 
-    Documents and epochs, the perplexity on each held-out set and `mathematics` as the mean over seeds with the standard
-    deviation (`*_sd`, None for one seed), its ratio to the unfiltered crawl's, the greedy accuracy (0-1) on each
-    benchmark as a mean over seeds, and the paper's accuracy in percent where table 1 has such a row.
+    Documents and epochs; the perplexity on each held-out set and on `mathematics` (all sets), the geometric mean over
+    seeds with their standard deviation (`*_perplexity_sd`, None for one seed); its ratio to the unfiltered crawl's; the
+    greedy accuracy (0-1) on each benchmark, the mean over seeds; and the paper's in percent where table 1 has the row.
     """
     found = [(name, _measured(seed_folders(validation, name))) for name in names]
     rows = [_row(validation, name, runs) for name, runs in found if runs]
-    crawl = next((row["mathematics"] for row in rows if row["corpus"] == CRAWL), None)
+    crawl = next((row["mathematics_perplexity"] for row in rows if row["corpus"] == CRAWL), None)
     for row in rows:
-        row["ratio_to_crawl"] = row["mathematics"] / crawl if crawl else None
+        row["ratio_to_crawl"] = row["mathematics_perplexity"] / crawl if crawl else None
     benchmarks = list(dict.fromkeys(benchmark for _, runs in found for run in runs for benchmark in run["accuracy"]))
     for row, runs in zip(rows, (runs for _, runs in found if runs), strict=True):
         for benchmark in benchmarks:
@@ -38,7 +38,7 @@ def validation_table(validation: Validation, names: Sequence[str]) -> list[Row]:
 
 def validation_figure(rows: Sequence[Row]) -> str:
     """Held-out mathematics perplexity of every corpus as a small SVG, a bar each, lower is better."""
-    return svg_bars([row["corpus"] for row in rows], [row["mathematics"] for row in rows])
+    return svg_bars([row["corpus"] for row in rows], [row["mathematics_perplexity"] for row in rows])
 
 
 def paper_corpora() -> list[Row]:
@@ -72,8 +72,8 @@ def _row(validation: Validation, name: str, runs: Sequence[dict[str, Any]]) -> R
     for held_out in runs[0]["perplexity"]:
         values = [run["perplexity"][held_out] for run in runs]
         # the geometric mean: that of the losses
-        row[held_out] = math.exp(statistics.fmean(math.log(value) for value in values))
-        row[f"{held_out}_sd"] = statistics.stdev(values) if len(values) > 1 else None
+        row[f"{held_out}_perplexity"] = math.exp(statistics.fmean(math.log(value) for value in values))
+        row[f"{held_out}_perplexity_sd"] = statistics.stdev(values) if len(values) > 1 else None
     return row
 
 
