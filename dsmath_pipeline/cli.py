@@ -412,12 +412,14 @@ def train_pretrain(args: argparse.Namespace) -> None:
 
 
 def train_sft(args: argparse.Namespace) -> None:
+    from .training.distributed import is_main
     from .training.sft import train_sft
 
     recipe = recipe_of(args)
-    with Bars() as progress:
+    with Bars() if is_main() else contextlib.nullcontext(SILENT) as progress:
         manifest = train_sft(args.base, args.problems, args.out, recipe.sft, recipe.seed, progress=progress)
-    _print_training(manifest, args.out)
+    if is_main():
+        _print_training(manifest, args.out)
 
 
 def add_sft_data(kinds) -> None:

@@ -22,7 +22,7 @@ class RecipeError(ValueError):
 # too small for any benchmark.
 _SMALL_VALIDATION: dict[str, Any] = {
     "vocab_size": 2048, "hidden_size": 64, "intermediate_size": 176, "num_layers": 2, "num_heads": 4,
-    "num_tokens": 524_288, "batch_tokens": 4096, "context_tokens": 256, "peak_learning_rate": 5e-3,
+    "num_tokens": 393_216, "batch_tokens": 4096, "context_tokens": 256, "peak_learning_rate": 5e-3,
     "warmup_steps": 10, "micro_batch_sequences": 16, "num_seeds": 3, "held_out_share": 0.2,
     "held_out_tokens": 40_000, "benchmarks": (),
 }  # fmt: skip
@@ -42,8 +42,8 @@ _DEMO: dict[str, dict[str, Any]] = {
                  "warmup_steps": 20, "held_out_share": 0.02, "held_out_steps": 1500, "micro_batch_sequences": 8,
                  "save_steps": 500},
     "validation": _SMALL_VALIDATION,
-    "sft": {"num_steps": 60, "batch_sequences": 12, "max_examples": 400, "context_tokens": 160,
-            "learning_rate": 5e-4, "weight_decay": 0.0, "micro_batch_sequences": 12, "save_steps": 50},
+    "sft": {"num_steps": 60, "batch_sequences": 14, "max_examples": 400, "context_tokens": 160,
+            "learning_rate": 5e-4, "weight_decay": 0.0, "micro_batch_sequences": 14, "save_steps": 50},
     "reward_model": {"learning_rate": 1e-3, "num_questions": 200, "samples_per_question": 4, "batch_examples": 64,
                      "num_epochs": 3, "max_completion_tokens": 56, "step_pattern": _DEMO_STEP,
                      "completions_per_step": 4, "micro_batch_examples": 64},

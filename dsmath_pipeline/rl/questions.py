@@ -3,6 +3,7 @@
 Section 4.2 takes the chain-of-thought questions of the fine-tuning data. A folder's `train.parquet` alone is read.
 """
 
+import hashlib
 from random import Random
 
 from ..records import Problem
@@ -35,3 +36,16 @@ def questions_of_step(questions: list[Problem], step: int, num: int, seed: int) 
     order = list(range(len(questions)))
     Random(f"{seed}:questions:{epoch}").shuffle(order)
     return [questions[i] for i in order[position * num : (position + 1) * num]]
+
+
+def split_held_out(questions: list[Problem], num: int) -> tuple[list[Problem], list[Problem]]:
+    """(questions to train on, `num` held-out ones): those with the lowest hashes of their texts, so that every seed and
+    method of an experiment is measured on the same ones."""
+    if num == 0:
+        return questions, []
+    held_out = set(sorted((q.problem for q in questions), key=_hash)[:num])
+    return [q for q in questions if q.problem not in held_out], [q for q in questions if q.problem in held_out]
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,49 +1,47 @@
-"""The outcome reward model: the base model with a scalar head that says how likely a solution is right (section 4.2).
+"""Reward models: the base model with a scalar head (section 4.2).
 
-Trained on solutions that the SFT model samples and the grader labels, with binary cross-entropy on the score of the
-last token. The paper says only that it starts from the base model at learning rate 2e-5 and that its data are made as
-in Math-Shepherd; head and loss are our choice. The folder loads with AutoModelForSequenceClassification (one label).
+Outcome: one score for a completion, read at its last token (AutoModelForSequenceClassification, one label). Trained
+pointwise, by binary cross-entropy on right and wrong, or pairwise, by -log sigmoid(right - wrong) on two solutions of
+one problem. Process: one score for each step, read at the step's last token (AutoModelForTokenClassification, one
+label), by binary cross-entropy on the step's label. `reward_data` makes the data.
 
-Writes the model, metrics.parquet (see training.trainer) and solutions.parquet (SOLUTION_SCHEMA).
+The paper says only that the model starts from the base model at learning rate 2e-5 and that its data are made as in
+Math-Shepherd; heads and losses are our choice. Writes the model, metrics.parquet (see training.trainer) and
+solutions.parquet (reward_data.SOLUTION_SCHEMA).
 """
 
 from collections.abc import Sequence
-from random import Random
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 import torch.nn.functional as F
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    PreTrainedModel,
+)
 
 from ..grading.answers import ANSWERS_VERSION
 from ..progress import SILENT, Progress
 from ..recipe.schema import RewardModelSettings
-from ..storage import Artifact, Folder, Manifest, read_table, stage
+from ..storage import Folder, Manifest, stage
 from ..tokens.inputs import stage_input
-from ..tokens.tokenizer import load_tokenizer, special_ids
-from ..training.models import be_quiet, load_model, local_path, save_model, to_device
+from ..training.models import be_quiet, local_path, save_model, to_device
 from ..training.schedule import constant_factor
 from ..training.sft import EpochDataset
 from ..training.trainer import TrainingPlan, drop_checkpoints, run_trainer
-from .questions import load_questions
-from .rewards import Grader, grade_completions
-from .rollout import Sequences, micro_batches, sample_groups, to_sequences
+from .reward_data import preference_pairs, sample_solutions
+from .reward_measures import measure_outcome, measure_process
+from .rewards import Grader
+from .rollout import Sequences, micro_batches
 
-REWARD_MODEL_VERSION = f"1/answers {ANSWERS_VERSION}"
-"""1 (2026-11): first version."""
+REWARD_MODEL_VERSION = f"2/answers {ANSWERS_VERSION}"
+"""2 (2026-11): process models, pairwise loss. 1 (2026-11): first version."""
 
-SOLUTION_SCHEMA = pa.schema(
-    [
-        pa.field("problem_id", pa.string(), nullable=False),
-        pa.field("solution", pa.string(), nullable=False),  # as sampled from the SFT model
-        pa.field("prompt_ids", pa.list_(pa.int32()), nullable=False),
-        pa.field("completion_ids", pa.list_(pa.int32()), nullable=False),
-        pa.field("is_correct", pa.bool_(), nullable=False),
-        pa.field("held_out", pa.bool_(), nullable=False),  # measured on, never trained on
-    ]
-)
+IGNORED = -100.0
+"""Label of tokens that end no step."""
 
 
 def train_reward_model(
@@ -61,49 +59,68 @@ def train_reward_model(
 ) -> Manifest:
     """Sample solutions of training problems with `sft`, grade them, and train a scorer that starts from `base`.
 
-    Counts: solutions, share of correct ones, and on held-out questions accuracy, the accuracy of always guessing the
-    commoner class, and AUC (None when only one class occurs).
+    Counts: solutions, share of correct ones, and the measures of held-out questions (reward_measures). Raises
+    ValueError when a pairwise loss finds no question with right and wrong solutions.
     """
     identity = {**settings.model_dump(exclude={"micro_batch_examples", "save_steps"}), "seed": seed}
     inputs = {"sft": stage_input(sft), "base": stage_input(base), "problems": stage_input(problems)}
     with stage(out, "reward_model", REWARD_MODEL_VERSION, identity, inputs) as run:
         if run.artifact:
-            solutions = _sample_solutions(run.artifact, sft, problems, settings, seed, grade, device, progress)
+            solutions = sample_solutions(
+                run.artifact, sft, problems, settings, seed, grade=grade, device=device, progress=progress
+            )
             torch.manual_seed(seed)
-            be_quiet()  # the new head is reported as missing weights
-            model = AutoModelForSequenceClassification.from_pretrained(local_path(base), num_labels=1)
+            model = new_reward_model(base, settings.kind)
             trained = [row for row in solutions if not row["held_out"]]
-            num_steps = max(1, round(len(trained) * settings.num_epochs / settings.batch_examples))
+            examples = _examples(trained, settings, seed)
+            num_steps = max(1, round(len(examples) * settings.num_epochs / settings.batch_examples))
             plan = TrainingPlan(
                 num_steps, settings.batch_examples, min(settings.batch_examples, settings.micro_batch_examples),
                 settings.learning_rate, constant_factor, settings.beta1, settings.beta2, settings.weight_decay,
                 settings.max_grad_norm, settings.save_steps, seed,
             )  # fmt: skip
-            dataset = EpochDataset(trained, num_steps * settings.batch_examples, seed)
+            dataset = EpochDataset(examples, num_steps * settings.batch_examples, seed)
             pad = model.config.pad_token_id
             figures = run_trainer(
-                model, dataset, lambda rows: _collate(rows, pad), plan, run.artifact, device=device,
-                callbacks=callbacks, loss=_loss, what="reward model", progress=progress,
+                model, dataset, lambda items: collate(items, pad, settings), plan, run.artifact, device=device,
+                callbacks=callbacks, loss=loss_of(settings), what="reward model", progress=progress,
             )  # fmt: skip
             save_model(model, base, out)
             drop_checkpoints(run.artifact)
             held_out = [row for row in solutions if row["held_out"]]
-            run.artifact.counts |= {**_measure(model.eval(), held_out, settings.micro_batch_examples), **figures}
+            run.artifact.counts |= {**_measure(model.eval(), held_out, settings), **figures}
             run.artifact.counts["solutions"] = len(solutions)
             run.artifact.counts["correct_share"] = round(float(np.mean([r["is_correct"] for r in solutions])), 4)
     assert run.manifest is not None
     return run.manifest
 
 
+def new_reward_model(base: Folder, kind: str) -> PreTrainedModel:
+    """The model in `base` with a new scalar head, without dropout."""
+    be_quiet()  # the new head is reported as missing weights
+    family = AutoModelForTokenClassification if kind == "process" else AutoModelForSequenceClassification
+    model: PreTrainedModel = family.from_pretrained(local_path(base), num_labels=1)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model
+
+
 def load_reward_model(folder: Folder, device: str = "") -> PreTrainedModel:
-    """The scorer in evaluation mode."""
-    model = AutoModelForSequenceClassification.from_pretrained(local_path(folder), num_labels=1)
-    return to_device(model, device).eval()
+    """The scorer in evaluation mode, of either kind."""
+    kind = "process" if is_process_model(folder) else "outcome"
+    return to_device(new_reward_model(folder, kind), device).eval()
+
+
+def is_process_model(model: Folder | PreTrainedModel) -> bool:
+    """Does it score steps, not completions? Told by the architecture that its configuration names."""
+    config = model.config if isinstance(model, PreTrainedModel) else AutoConfig.from_pretrained(local_path(model))
+    return any("TokenClassification" in name for name in config.architectures or ())
 
 
 @torch.inference_mode()
 def score_sequences(model: PreTrainedModel, sequences: Sequences, batch_rows: int = 256) -> list[float]:
-    """The probability (0-1) that each completion is right."""
+    """Outcome model: the probability (0-1) that each completion is right."""
     device = next(model.parameters()).device
     scores = [0.0] * len(sequences)
     for rows in micro_batches(sequences, batch_rows):
@@ -114,53 +131,81 @@ def score_sequences(model: PreTrainedModel, sequences: Sequences, batch_rows: in
     return scores
 
 
-def area_under_curve(scores: Sequence[float], labels: Sequence[bool]) -> float | None:
-    """Probability that a right solution scores above a wrong one, ties counting half; None with one class only."""
-    right = np.array([s for s, label in zip(scores, labels, strict=True) if label])
-    wrong = np.sort([s for s, label in zip(scores, labels, strict=True) if not label])
-    if not len(right) or not len(wrong):
-        return None
-    below = np.searchsorted(wrong, right, "left")
-    at_most = np.searchsorted(wrong, right, "right")
-    return float((below + at_most).mean() / 2 / len(wrong))
+@torch.inference_mode()
+def score_steps(
+    model: PreTrainedModel, sequences: Sequences, ends: Sequence[Sequence[int]], batch_rows: int = 256
+) -> list[list[float]]:
+    """Process model: the probability (0-1) of every step, read at its end (a token position in the completion)."""
+    device = next(model.parameters()).device
+    scores: list[list[float]] = [[] for _ in ends]
+    for rows in micro_batches(sequences, batch_rows):
+        batch = _pad([sequences.prompts[i] + sequences.completions[i] for i in rows], model.config.pad_token_id)
+        logits_BT = model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits[..., 0]
+        chances_BT = torch.sigmoid(logits_BT.float()).cpu()
+        for b, i in enumerate(rows):
+            places = torch.tensor([len(sequences.prompts[i]) + end for end in ends[i]], dtype=torch.long)
+            scores[i] = chances_BT[b, places].tolist()
+    return scores
 
 
-def _sample_solutions(
-    artifact: Artifact, sft: Folder, problems: Folder, settings: RewardModelSettings, seed: int,
-    grade: Grader | None, device: str, progress: Progress,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """Graded samples of the SFT model; kept as a shard, so a killed training does not sample again."""
+# --- examples and losses
 
-    def make() -> tuple[pa.Table, dict[str, Any]]:
-        tokenizer = load_tokenizer(sft)
-        end, pad = special_ids(tokenizer, sft)
-        questions = load_questions(problems)
-        Random(f"{seed}:reward_model:questions").shuffle(questions)
-        questions = questions[: settings.num_questions]
-        progress.log(f"sampling {settings.samples_per_question} solutions of {len(questions)} problems")
-        groups = sample_groups(
-            load_model(sft, device), tokenizer, questions, group_size=settings.samples_per_question,
-            max_completion_tokens=settings.max_completion_tokens, temperature=settings.temperature,
-            end_id=end, pad_id=pad, seed=seed,
-        )  # fmt: skip
-        grades = grade_completions(questions, groups, grade)
-        sequences = to_sequences(tokenizer, questions, groups)
-        num_held_out = max(1, round(len(questions) * settings.held_out_share))
-        rows = []
-        for n, (question, group, row) in enumerate(zip(questions, groups, grades, strict=True)):
-            for k, (completion, verdict) in enumerate(zip(group, row, strict=True)):
-                i = n * settings.samples_per_question + k
-                rows.append(
-                    {
-                        "problem_id": question.id, "solution": completion.text, "prompt_ids": sequences.prompts[i],
-                        "completion_ids": sequences.completions[i], "is_correct": verdict.is_correct,
-                        "held_out": n < num_held_out,
-                    }
-                )  # fmt: skip
-        return pa.Table.from_pylist(rows, schema=SOLUTION_SCHEMA), {}
 
-    artifact.shard("solutions", artifact.key, make)
-    return read_table(artifact.path / "solutions.parquet").to_pylist()
+def _examples(rows: list[dict[str, Any]], settings: RewardModelSettings, seed: int) -> list[Any]:
+    if settings.kind == "process":
+        return [row for row in rows if row["step_ends"]]
+    if settings.loss == "pointwise":
+        return rows
+    pairs = preference_pairs(rows, seed)
+    if not pairs:
+        raise ValueError("no question has right and wrong solutions: sample more, or set reward_model.loss=pointwise")
+    return pairs
+
+
+def collate(items: Sequence[Any], pad_id: int, settings: RewardModelSettings) -> dict[str, torch.Tensor]:
+    """A padded batch with labels: [B] right or wrong; [B, T] for steps; [P] ones for pairs, right ones first."""
+    is_paired = settings.kind == "outcome" and settings.loss == "pairwise"
+    rows = [pair[0] for pair in items] + [pair[1] for pair in items] if is_paired else list(items)
+    batch = _pad([row["prompt_ids"] + row["completion_ids"] for row in rows], pad_id)
+    if is_paired:
+        return {**batch, "labels": torch.ones(len(items))}
+    if settings.kind == "outcome":
+        return {**batch, "labels": torch.tensor([float(row["is_correct"]) for row in rows])}
+    labels_BT = torch.full(batch["input_ids"].shape, IGNORED)
+    for b, row in enumerate(rows):
+        places = torch.tensor(row["step_ends"], dtype=torch.long) + len(row["prompt_ids"])
+        labels_BT[b, places] = torch.tensor(row["step_labels"], dtype=torch.float32)
+    return {**batch, "labels": labels_BT}
+
+
+def loss_of(settings: RewardModelSettings) -> Any:
+    """The loss function of `run_trainer` for these settings."""
+    if settings.kind == "process":
+        return process_loss
+    return pairwise_loss if settings.loss == "pairwise" else pointwise_loss
+
+
+def pointwise_loss(outputs: Any, labels_B: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+    """Binary cross-entropy, mean over completions."""
+    losses = F.binary_cross_entropy_with_logits(outputs.logits[:, 0].float(), labels_B, reduction="sum")
+    return losses / (len(labels_B) if num_items_in_batch is None else num_items_in_batch)
+
+
+def pairwise_loss(outputs: Any, labels_P: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+    """-log sigmoid(right - wrong), mean over pairs (Bradley and Terry); right ones are the first half of the rows."""
+    right_P, wrong_P = outputs.logits[:, 0].float().chunk(2)
+    return -F.logsigmoid(right_P - wrong_P).sum() / (
+        len(labels_P) if num_items_in_batch is None else num_items_in_batch
+    )
+
+
+def process_loss(outputs: Any, labels_BT: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+    """Binary cross-entropy with labels from 0 to 1, mean over steps."""
+    is_end_BT = labels_BT != IGNORED
+    losses = F.binary_cross_entropy_with_logits(
+        outputs.logits[..., 0].float()[is_end_BT], labels_BT[is_end_BT], reduction="sum"
+    )
+    return losses / (is_end_BT.sum() if num_items_in_batch is None else num_items_in_batch)
 
 
 def _pad(rows: Sequence[list[int]], pad_id: int) -> dict[str, torch.Tensor]:
@@ -172,25 +217,9 @@ def _pad(rows: Sequence[list[int]], pad_id: int) -> dict[str, torch.Tensor]:
     return {"input_ids": ids_BT, "attention_mask": mask_BT}
 
 
-def _collate(rows: Sequence[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
-    batch = _pad([row["prompt_ids"] + row["completion_ids"] for row in rows], pad_id)
-    return {**batch, "labels": torch.tensor([float(row["is_correct"]) for row in rows])}
-
-
-def _loss(outputs: Any, labels_B: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-    losses = F.binary_cross_entropy_with_logits(outputs.logits[:, 0].float(), labels_B, reduction="sum")
-    return losses / (len(labels_B) if num_items_in_batch is None else num_items_in_batch)
-
-
-def _measure(model: PreTrainedModel, rows: Sequence[dict[str, Any]], batch_rows: int) -> dict[str, Any]:
+def _measure(model: PreTrainedModel, rows: list[dict[str, Any]], settings: RewardModelSettings) -> dict[str, Any]:
     sequences = Sequences([r["prompt_ids"] for r in rows], [r["completion_ids"] for r in rows])
-    scores = score_sequences(model, sequences, batch_rows)
-    labels = [row["is_correct"] for row in rows]
-    right_share = float(np.mean(labels))
-    auc = area_under_curve(scores, labels)
-    return {
-        "held_out_solutions": len(rows),
-        "held_out_accuracy": round(float(np.mean([(s > 0.5) == y for s, y in zip(scores, labels, strict=True)])), 4),
-        "held_out_majority_accuracy": round(max(right_share, 1 - right_share), 4),
-        "held_out_auc": None if auc is None else round(auc, 4),
-    }
+    size = settings.micro_batch_examples
+    if settings.kind == "outcome":
+        return measure_outcome(rows, score_sequences(model, sequences, size))
+    return measure_process(rows, score_steps(model, sequences, [r["step_ends"] for r in rows], size))

@@ -1,4 +1,5 @@
-"""Rewards of completions: a rule (is the answer right?), the reward model's probability, and their weighted sum.
+"""Rewards of completions: a rule (is the answer right?), the reward model's probability, format and length, and their
+weighted sum.
 
 The paper rewards with a model only (section 4.2); its figure 5 shows the rule as well. Grading is passed in as a
 function, so this file depends on no grader.
@@ -6,6 +7,7 @@ function, so this file depends on no grader.
 
 from collections.abc import Callable, Sequence
 
+from ..grading.answers import last_boxed
 from ..recipe.schema import RlSettings
 from ..records import Completion, Grade, Problem
 
@@ -44,10 +46,22 @@ def rule_rewards(grades: Sequence[Sequence[Grade]]) -> list[list[float]]:
     return [[1.0 if grade.is_correct else 0.0 for grade in row] for row in grades]
 
 
+def format_rewards(groups: Sequence[Sequence[Completion]]) -> list[list[float]]:
+    """1 for a completion that ended by itself and holds a boxed answer, else 0. Not in the paper."""
+    return [[float(c.finish == "stop" and last_boxed(c.text) is not None) for c in group] for group in groups]
+
+
+def length_penalties(groups: Sequence[Sequence[Completion]], max_completion_tokens: int) -> list[list[float]]:
+    """Minus the length as a share of the longest allowed one, -1 to 0. Not in the paper."""
+    return [[-len(c.token_ids) / max_completion_tokens for c in group] for group in groups]
+
+
 def mix_rewards(
-    rule: Sequence[Sequence[float]], model: Sequence[Sequence[float]] | None, settings: RlSettings
-) -> list[list[float]]:
-    """Weighted sum of rule rewards and reward-model probabilities, both 0-1.
+    rule: Sequence[Sequence[float]], model: Sequence[Sequence[float]] | None, settings: RlSettings,
+    groups: Sequence[Sequence[Completion]] = (),
+) -> list[list[float]]:  # fmt: skip
+    """Weighted sum of rule rewards and reward-model probabilities, both 0-1, and of the format and length parts of
+    `groups` where the recipe gives them a weight.
 
     Raises ValueError when the recipe gives the reward model a weight and no scores are there.
     """
@@ -58,7 +72,14 @@ def mix_rewards(
                 "train one first, or set the weight to 0"
             )
         model = [[0.0] * len(row) for row in rule]
-    return [
+    mixed = [
         [settings.rule_reward_weight * r + settings.model_reward_weight * m for r, m in zip(a, b, strict=True)]
         for a, b in zip(rule, model, strict=True)
     ]
+    for weight, parts in (
+        (settings.format_reward_weight, format_rewards(groups)),
+        (settings.length_penalty_weight, length_penalties(groups, settings.max_completion_tokens)),
+    ):
+        if weight:
+            mixed = [[m + weight * p for m, p in zip(a, b, strict=True)] for a, b in zip(mixed, parts, strict=True)]
+    return mixed

@@ -3,10 +3,11 @@
 import dagster as dg
 import pytest
 
-from assets.experiments import volume_experiment
+from assets.experiments import validation_experiment, volume_experiment
 from assets.resources import Pipeline
 from dsmath_pipeline import storage
 from tests.corpus.test_ranking import write_scores
+from tests.training.test_validate import OVERRIDES, build_run
 
 
 @pytest.fixture
@@ -35,3 +36,26 @@ def test_one_run_materializes_a_range_and_a_single_partition_can_be_made_again(p
     assert event and event.asset_materialization
     table = str(event.asset_materialization.metadata["table"].value)
     assert "| 600 | 6 | 600 |" in table and "| 1K | 10 | 1000 |" in table
+
+
+def test_there_is_one_partition_for_each_corpus():
+    asset = validation_experiment(Pipeline(root="x", preset="demo", overrides=["iteration.max_iterations=2"]).recipe())
+    assert asset.partitions_def
+    assert asset.partitions_def.get_partition_keys() == ["crawl", "seed", "iteration_1", "iteration_2", "final"]
+
+
+@pytest.mark.slow
+def test_two_corpora_are_trained_on_in_one_run_and_stand_beside_each_other(tmp_path):
+    build_run(tmp_path)
+    small = [*OVERRIDES, "validation.num_tokens=4096", "validation.num_seeds=1"]
+    pipeline = Pipeline(root=str(tmp_path), preset="small_crawl", overrides=small)
+    asset = validation_experiment(pipeline.recipe())
+    tags = {"dagster/asset_partition_range_start": "iteration_2", "dagster/asset_partition_range_end": "final"}
+    with dg.instance_for_test() as instance:
+        assert dg.materialize([asset], resources={"pipeline": pipeline}, tags=tags, instance=instance).success
+        event = instance.get_latest_materialization_event(asset.key)
+    assert event and event.asset_materialization
+    metadata = event.asset_materialization.metadata
+    table = str(metadata["table"].value)
+    assert "| iteration_2 | " in table and "| final | " in table and "| crawl | " not in table
+    assert "DeepSeekMath Corpus" in str(metadata["paper's table 1"].value) and "picture" in metadata

@@ -18,7 +18,7 @@ def test_the_paper_preset_carries_the_papers_numbers():
     assert (m.corpus, m.algebraic_stack, m.arxiv, m.code, m.natural_language) == (0.56, 0.04, 0.10, 0.20, 0.10)
     p = recipe.pretrain
     assert (p.peak_learning_rate, p.warmup_steps, p.beta1, p.beta2, p.weight_decay) == (5.3e-4, 2000, 0.9, 0.95, 0.1)
-    assert (recipe.sft.num_steps, recipe.sft.batch_examples, recipe.sft.learning_rate) == (500, 256, 5e-5)
+    assert (recipe.sft.num_steps, recipe.sft.batch_sequences, recipe.sft.learning_rate) == (500, 256, 5e-5)
     r = recipe.rl
     assert (r.learning_rate, r.kl_coefficient, r.group_size, r.batch_completions) == (1e-6, 0.04, 64, 1024)
     assert r.updates_per_exploration == 1 and recipe.reward_model.learning_rate == 2e-5

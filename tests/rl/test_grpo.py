@@ -5,7 +5,7 @@ import torch
 from dsmath_pipeline import storage
 from dsmath_pipeline.recipe.schema import RlSettings
 from dsmath_pipeline.records import Grade, Verdict
-from dsmath_pipeline.rl.trainer import METRICS_SCHEMA, SAMPLE_SCHEMA, train_grpo
+from dsmath_pipeline.rl.trainer import METRICS_SCHEMA, SAMPLE_SCHEMA, train_rl
 from dsmath_pipeline.training.models import load_model
 from tests.tiny_model import build_model_artifact
 
@@ -25,8 +25,8 @@ def base(tmp_path_factory):
 
 
 def train(base, out, settings=SETTINGS, **options):
-    return train_grpo(base, None, base.parent / "problems", base.parent / out, settings, 0, grade=no_digit,
-                      device="cpu", **options)  # fmt: skip
+    return train_rl(base, None, base.parent / "problems", base.parent / out, settings, 0, grade=no_digit,
+                    device="cpu", **options)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +134,8 @@ def test_reward_rises_on_a_rule_that_a_tiny_model_can_learn(base):
     settings = SETTINGS.model_copy(
         update={"num_steps": 12, "batch_completions": 64, "learning_rate": 3e-2, "kl_coefficient": 0.0}
     )
-    train_grpo(base, None, base.parent / "problems", base.parent / "rising", settings, 0,
-               grade=starts_like_a_completion, device="cpu")  # fmt: skip
+    train_rl(base, None, base.parent / "problems", base.parent / "rising", settings, 0,
+             grade=starts_like_a_completion, device="cpu")  # fmt: skip
     shares = pq.read_table(base.parent / "rising" / "metrics.parquet")["correct_share"].to_pylist()
     assert sum(shares[-3:]) / 3 > sum(shares[:2]) / 2 + 0.1, shares
 

@@ -4,8 +4,8 @@ import pytest
 
 from dsmath_pipeline.recipe.schema import RlSettings
 from dsmath_pipeline.records import Completion, Grade, Problem, Verdict
-from dsmath_pipeline.rl.questions import load_questions, questions_of_step
-from dsmath_pipeline.rl.rewards import grade_completions, mix_rewards, rule_rewards
+from dsmath_pipeline.rl.questions import load_questions, questions_of_step, split_held_out
+from dsmath_pipeline.rl.rewards import format_rewards, grade_completions, length_penalties, mix_rewards, rule_rewards
 from dsmath_pipeline.storage import ArtifactError
 
 
@@ -49,6 +49,26 @@ def test_rewards_are_mixed_by_the_recipes_weights():
 def test_a_weight_without_a_reward_model_is_an_error():
     with pytest.raises(ValueError, match="no reward model was given"):
         mix_rewards([[1.0]], None, RlSettings(model_reward_weight=0.5))
+
+
+def test_format_and_length_parts_join_where_they_have_a_weight():
+    groups = [
+        [Completion("\\boxed{1}", (1, 2, 3)), Completion("\\boxed{1}", (1,) * 10, "length"), Completion("1", (1,))]
+    ]
+    assert format_rewards(groups) == [[1.0, 0.0, 0.0]]  # boxed and ended; cut off; no box
+    assert length_penalties(groups, 10) == [[-0.3, -1.0, -0.1]]
+    settings = RlSettings(format_reward_weight=0.5, length_penalty_weight=0.1, max_completion_tokens=10)
+    # 1 + 0.5 - 0.03, 0 + 0 - 0.1, 1 + 0 - 0.01
+    assert mix_rewards([[1.0, 0.0, 1.0]], None, settings, groups)[0] == pytest.approx([1.47, -0.1, 0.99])
+
+
+def test_held_out_questions_depend_on_their_texts_alone():
+    questions = [Problem(str(i), f"{i}?", "0") for i in range(20)]
+    kept, held_out = split_held_out(questions, 5)
+    assert len(held_out) == 5 and not {q.id for q in kept} & {q.id for q in held_out} and len(kept) == 15
+    again = split_held_out(questions[::-1], 5)[1]
+    assert {q.id for q in again} == {q.id for q in held_out}
+    assert split_held_out(questions, 0) == (questions, [])
 
 
 def test_the_default_grader_reads_the_box():

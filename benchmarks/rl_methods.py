@@ -1,0 +1,145 @@
+"""What the methods of the unified paradigm learn on the demonstration's word problems, side by side.
+
+    python -m benchmarks.rl_methods --run runs/demo [--steps N] [--completions N] [--seeds N] [--methods NAME ...]
+
+Every method starts from the SFT model of a finished demonstration, sees the same questions in the same order with as
+many completions, and differs in `rl.method` alone (process supervision: also in its reward model, which is trained
+here). Measured by greedy accuracy on the held-out problems; figure 5 of the paper draws such curves. Runs go seed by
+seed and each is an artifact below --work: an interrupted benchmark goes on where it stopped, and a later call with more
+seeds adds to it. Prints a table and writes benchmarks/results/rl_methods.json after every run.
+"""
+
+import argparse
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import common
+from dsmath_pipeline import storage
+from dsmath_pipeline.recipe.presets import load_recipe
+from dsmath_pipeline.recipe.schema import RlSettings
+from dsmath_pipeline.records import Problem
+from dsmath_pipeline.rl.reward_model import train_reward_model
+from dsmath_pipeline.rl.rewards import grade_completions
+from dsmath_pipeline.rl.trainer import train_rl
+from dsmath_pipeline.tokens.chat import prompt_text
+from dsmath_pipeline.tokens.tokenizer import load_tokenizer, special_ids
+from dsmath_pipeline.training.generate import generate
+from dsmath_pipeline.training.models import load_model
+
+METHODS = ("grpo_outcome", "grpo_process", "online_rft", "rft", "reinforce", "ppo", "dpo", "trpo")
+REWARD_QUESTIONS, REWARD_EPOCHS = 1000, 4
+"""Of the process model."""
+
+
+def accuracy(model: Path, problems: Path, max_tokens: int, most: int) -> dict[str, float]:
+    """Greedy accuracy on the held-out problems, and its standard error, both 0-1."""
+    rows = storage.read_table(problems / "test.parquet").to_pylist()[:most]
+    held_out = [Problem(row["id"], row["problem"], row["answer"], language=row["language"]) for row in rows]
+    tokenizer = load_tokenizer(model)
+    end, pad = special_ids(tokenizer, model)
+    prompts = [prompt_text(problem.problem, "cot", problem.language) for problem in held_out]
+    groups = generate(
+        load_model(model, "cpu"), tokenizer, prompts, max_new_tokens=max_tokens, end_id=end, pad_id=pad
+    )  # fmt: skip
+    share = sum(row[0].is_correct for row in grade_completions(held_out, groups)) / len(held_out)
+    return {"accuracy": share, "standard_error": (share * (1 - share) / len(held_out)) ** 0.5}
+
+
+def process_model(run: Path, work: Path, questions: int) -> Path:
+    """The process reward model, trained with the demonstration's settings on more questions."""
+    settings = load_recipe("demo").reward_model.model_copy(
+        update={"kind": "process", "num_questions": questions, "num_epochs": REWARD_EPOCHS}
+    )
+    models = run / "models"
+    train_reward_model(
+        models / "sft", models / "base", run / "word_problems", work / "process_reward", settings, 0, device="cpu"
+    )
+    return work / "process_reward"
+
+
+def settings_of(method: str, options: argparse.Namespace) -> RlSettings:
+    """The demonstration's settings for one method. GRPO with process supervision is rewarded by the process model's
+    steps and, on the last one, by the rule; every other method by the rule."""
+    weight = 1.0 if method == "grpo_process" else 0.0
+    return load_recipe("demo").rl.model_copy(
+        update={
+            "method": method, "num_steps": options.steps, "batch_completions": options.completions,
+            "model_reward_weight": weight, "held_out_questions": options.curve_problems,
+        }
+    )  # fmt: skip
+
+
+def measure(method: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """One training and its figures."""
+    run, settings = options.run, settings_of(method, options)
+    reward = process_model(run, options.work, options.reward_questions) if method == "grpo_process" else None
+    out = options.work / f"{method}-{seed}"
+    manifest = train_rl(run / "models" / "sft", reward, run / "word_problems", out, settings, seed, device="cpu")
+    metrics = storage.read_table(out / "metrics.parquet").to_pylist()
+    curve = [[row["step"] - 1, row["held_out_correct"]] for row in metrics if row["held_out_correct"] is not None]
+    if "held_out_correct" in manifest.counts:
+        curve.append([options.steps, manifest.counts["held_out_correct"]])
+    found = accuracy(out, run / "word_problems", settings.max_completion_tokens, options.problems)
+    names = ("kl", "entropy", "completion_tokens", "truncated_share", "no_spread_share", "correct_share")
+    tail = metrics[-10:]
+    return {
+        "method": method, "seed": seed, **found, "curve": curve, "seconds": manifest.counts["seconds"],
+        **{f"last_{name}": round(statistics.fmean(row[name] for row in tail), 4) for name in names},
+        "collapse_signs": manifest.counts["collapse_signs"],
+    }  # fmt: skip
+
+
+def summary(sft: dict[str, float], runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each method: mean and spread (smallest to largest) over its seeds, in percent."""
+    rows: list[dict[str, Any]] = [{"method": "sft", "seeds": 1, "accuracy": round(100 * sft["accuracy"], 1)}]
+    for method in METHODS:
+        found = [100 * run["accuracy"] for run in runs if run["method"] == method]
+        if found:
+            rows.append(
+                {
+                    "method": method, "seeds": len(found), "accuracy": round(statistics.fmean(found), 1),
+                    "lowest": round(min(found), 1), "highest": round(max(found), 1),
+                    "over SFT": round(statistics.fmean(found) - 100 * sft["accuracy"], 1),
+                }
+            )  # fmt: skip
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", required=True, type=Path, help="folder of a finished `dsmath demo`, only read")
+    parser.add_argument("--work", type=Path, default=Path("runs/rl_methods"), help="folder of the trained models")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS[:6]), choices=METHODS)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--completions", type=int, default=256, help="in one exploration stage")
+    parser.add_argument("--problems", type=int, default=500, help="held-out problems of the final accuracy")
+    parser.add_argument("--curve-problems", type=int, default=100, help="held-out problems measured every ten stages")
+    parser.add_argument("--reward-questions", type=int, default=REWARD_QUESTIONS)
+    parser.add_argument("--out", type=Path, default=common.RESULTS / "rl_methods.json")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    most = load_recipe("demo").rl.max_completion_tokens
+    sft = accuracy(options.run / "models" / "sft", options.run / "word_problems", most, options.problems)
+    runs: list[dict[str, Any]] = []
+    for seed in range(options.seeds):
+        for method in options.methods:
+            runs.append(measure(method, seed, options))
+            print(f"{method} seed {seed}: {runs[-1]['accuracy']:.3f} (SFT {sft['accuracy']:.3f})", flush=True)
+            result = {
+                "steps": options.steps, "completions": options.completions, "problems": options.problems, "sft": sft,
+                "summary": summary(sft, runs), "runs": runs,
+            }  # fmt: skip
+            storage.write_json(options.out, result)
+    columns = ("method", "seeds", "accuracy", "lowest", "highest", "over SFT")
+    print(common.markdown_table(columns, [[row.get(c, "") for c in columns] for row in summary(sft, runs)]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
