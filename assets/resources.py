@@ -11,6 +11,7 @@ Everything can be set from the environment:
     DSMATH_OPTOUT       opt-out list: domains and addresses that may not be used
     DSMATH_EARLIER      folders of runs on earlier crawls, separated by ":", oldest first
     DSMATH_SOURCES      further texts for pretraining, separated by spaces: "arxiv=/data/arxiv code=owner/name"
+    DSMATH_CORPORA      further corpora to validate, separated by spaces: "mine=/data/corpus"
     DSMATH_ACCELERATE   accelerate config of all trainings (deploy/accelerate/); unset: one process
     DSMATH_ANNOTATIONS  label file, "auto" or "people"; unset: rounds that people finished, else the rule
 """
@@ -47,6 +48,7 @@ class Pipeline(dg.ConfigurableResource):
     optout: str = Field(default="", description="opt-out list: domains and addresses that may not be used")
     earlier: list[str] = Field(default=[], description="folders of runs on earlier crawls, oldest first")
     sources: list[str] = Field(default=[], description="further texts for pretraining: name=path, such as arxiv=/data")
+    corpora: list[str] = Field(default=[], description="further corpora to validate: name=path")
     workers: int = Field(default=0, description="worker processes; 0: one per core")
 
     def run(
@@ -64,7 +66,7 @@ class Pipeline(dg.ConfigurableResource):
     def inputs(self) -> Inputs:
         return Inputs(
             tuple(self.crawl), self.seed_file, self.benchmarks, self.annotations, self.held_out, self.optout,
-            tuple(self.earlier), tuple(self.sources),
+            tuple(self.earlier), tuple(self.sources), tuple(self.corpora),
         )  # fmt: skip
 
 
@@ -140,4 +142,5 @@ def pipeline_from_environment() -> Pipeline:
         optout=env("DSMATH_OPTOUT", ""),
         earlier=paths_of(env("DSMATH_EARLIER", "")),
         sources=env("DSMATH_SOURCES", "").split(),
+        corpora=env("DSMATH_CORPORA", "").split(),
     )

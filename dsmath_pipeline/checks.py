@@ -94,6 +94,9 @@ def checks(num_iterations: int) -> list[Check]:
         for model in MODELS
     ]
     found.append(
+        Check("models/rl", "no_collapse", "No sign of collapse in the metrics.", _no_collapse, severity="warn")
+    )
+    found.append(
         Check("evaluation/rl", "not_below_sft", "RL does not lose against SFT.", _not_below_sft, severity="warn")
     )
     return found
@@ -288,6 +291,11 @@ def _not_below_chance(run: Run, path: Folder) -> Outcome:
     counts = storage.read_manifest(path).counts
     greedy, chance = counts["greedy"], counts.get("chance", 0.0)
     return Outcome(greedy >= chance, f"greedy {greedy:.1%}, chance {chance:.1%}", {"greedy": greedy})
+
+
+def _no_collapse(run: Run, path: Folder) -> Outcome:
+    signs = storage.read_manifest(path).counts.get("collapse_signs", [])
+    return Outcome(not signs, "; ".join(signs) or "no sign", {"signs": len(signs)})
 
 
 def _not_below_sft(run: Run, path: Folder) -> Outcome:

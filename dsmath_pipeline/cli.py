@@ -10,14 +10,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from .annotation_app.command import add_annotate_command
 from .console import Bars, print_table
 from .grading.sandbox_file import add_sandbox_command
 from .progress import SILENT, Progress
 from .recipe.presets import PRESETS, RecipeError, load_recipe
-from .recipe.schema import MixtureSettings, Recipe
+from .recipe.schema import MixtureSettings, Recipe, RlMethod
 from .storage import ArtifactError, Folder, Manifest, folder
 
 if TYPE_CHECKING:
@@ -318,7 +318,7 @@ def add_train(commands) -> None:
     add_sft_data(kinds)
     sft = command(kinds, "sft", train_sft, "fine-tune on problems with solutions")
     reward = command(kinds, "reward", train_reward, "train an outcome reward model")
-    rl = command(kinds, "rl", train_rl, "train with GRPO")
+    rl = command(kinds, "rl", train_rl, "train by reinforcement learning")
     for kind in (sft, reward, rl):
         kind.add_argument(
             "--problems",
@@ -334,6 +334,7 @@ def add_train(commands) -> None:
     reward.add_argument("--sft", required=True, type=folder, metavar="DIR", help="model that samples solutions")
     rl.add_argument("--sft", required=True, type=folder, metavar="DIR", help="policy to start from, and reference")
     rl.add_argument("--reward", type=folder, metavar="DIR", help="reward model (default: rule reward alone)")
+    rl.add_argument("--method", choices=get_args(RlMethod), help="default: rl.method of the recipe")
     for kind in (pretrain, sft, reward, rl):
         kind.add_argument(
             "--out", required=True, type=folder, metavar="DIR", help="folder of the model (pretrain: DIR/model)"
@@ -460,11 +461,12 @@ def train_reward(args: argparse.Namespace) -> None:
 
 
 def train_rl(args: argparse.Namespace) -> None:
-    from .rl.trainer import train_grpo
+    from .rl.trainer import train_rl as train
 
     recipe = recipe_of(args)
+    settings = recipe.rl.model_copy(update={"method": args.method}) if args.method else recipe.rl
     with Bars() as progress:
-        manifest = train_grpo(args.sft, args.reward, args.problems, args.out, recipe.rl, recipe.seed, progress=progress)
+        manifest = train(args.sft, args.reward, args.problems, args.out, settings, recipe.seed, progress=progress)
     _print_training(manifest, args.out)
 
 

@@ -342,9 +342,9 @@ def reward_model(run: Run) -> Manifest:
 
 
 def rl_model(run: Run) -> Manifest:
-    from .rl.trainer import train_grpo
+    from .rl.trainer import train_rl
 
-    return train_grpo(
+    return train_rl(
         run.folder("models", "sft"), run.folder("models", "reward"), run.folder("word_problems"),
         run.out("models", "rl"), run.recipe.rl, run.recipe.seed, progress=run.progress,
     )  # fmt: skip

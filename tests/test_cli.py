@@ -9,7 +9,7 @@ import pytest
 from dsmath_pipeline.cli import main
 
 COMMANDS = [
-    "demo", "corpus", "dedup", "remove", "volume", "extract", "score", "annotate", "train", "evaluate", "grade",
+    "demo", "corpus", "dedup", "remove", "volume", "extract", "score", "annotate", "train", "validate", "evaluate", "results", "sandbox", "grade",
     "checks", "doctor",
 ]  # fmt: skip
 

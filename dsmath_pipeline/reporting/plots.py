@@ -167,6 +167,8 @@ _RL_PANELS = (
     ("correct_share", "correct completions, %", 100.0),
     ("kl", "KL to the reference,\nnats per token", 1.0),
     ("completion_tokens", "completion length, tokens", 1.0),
+    ("entropy", "entropy, nats per token", 1.0),
+    ("grad_norm", "gradient norm", 1.0),
 )
 
 
@@ -183,7 +185,7 @@ def rl_curves(columns: Mapping[str, Sequence[Any]]) -> str:
                 axes.set_axis_off()
                 continue
             name, label, factor = panels[i]
-            _curve(axes, steps, [None if v is None else v * factor for v in columns[name]], _COLOURS[i])
+            _curve(axes, steps, [None if v is None else v * factor for v in columns[name]], _COLOURS[i % len(_COLOURS)])
             axes.set_ylabel(label)
             if i >= len(panels) - 2:
                 axes.set_xlabel("exploration stage")

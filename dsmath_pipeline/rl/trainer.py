@@ -278,7 +278,3 @@ def _count(artifact: Artifact, learner: Learner) -> None:
         "seconds": round(sum(row[name] for row in metrics for name in times)),
         "collapse_signs": collapse_signs(metrics),
     }  # fmt: skip
-
-
-train_grpo = train_rl
-"""The name that `stages` and `cli` call."""
