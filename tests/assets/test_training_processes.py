@@ -65,7 +65,8 @@ def test_the_asset_trains_in_two_processes_and_shows_what_was_measured(tmp_path,
 
 @pytest.mark.slow
 def test_an_interrupted_launch_ends_all_its_processes_and_the_next_one_resumes(tmp_path):
-    overrides = prepare(tmp_path, 400)
+    num_steps = 1500  # more than it can take until the interrupt comes
+    overrides = prepare(tmp_path, num_steps)
     run = Run(tmp_path, load_recipe("demo", overrides))
     with started(run) as process:
         wait_for(lambda: list(tmp_path.glob("models/base/_checkpoints/*/checkpoint-*/trainer_state.json")), process)
@@ -75,7 +76,7 @@ def test_an_interrupted_launch_ends_all_its_processes_and_the_next_one_resumes(t
     with started(run) as process:
         assert process.wait(300) == 0
     metrics = pq.read_table(tmp_path / "models" / "base" / "metrics.parquet")
-    assert metrics["step"].to_pylist() == list(range(1, 401))
+    assert metrics["step"].to_pylist() == list(range(1, num_steps + 1))
 
 
 class started:
