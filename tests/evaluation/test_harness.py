@@ -221,7 +221,7 @@ def test_perfect_wrong_and_random_solvers_score_100_0_and_what_chance_gives_on_o
     right, counts = score(another, "d")
     equal = sum(vote_key(known.get(prompt, "")) == vote_key(answer) for prompt, answer in said.items())
     assert counts["chance"] == 0.0 and equal - 1 <= round(right) <= equal + 1
-    assert right < 0.2 * counts["num_problems"]
+    assert right <= 0.2 * counts["num_problems"]
 
 
 def test_importing_evaluation_does_not_import_torch():
