@@ -86,6 +86,7 @@ def _kill_group(group: int) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job started with `&` or nohup inherits "ignored"
     if sys.argv[1] == ACCELERATE:
         sys.exit(launch(*sys.argv[2:]))
     main(*sys.argv[1:])

@@ -190,17 +190,9 @@ def _text_score(text, blocks, i, tables):
     kinds = 0
     has_separator = has_chrome = False
     while at < stop and chars < _SAMPLE_CHARS:
-        byte = np.int64(text[at])
-        if byte < 0x80:
-            point, length = byte, 1
-        elif byte < 0xE0:
-            point, length = ((byte & 0x1F) << 6) | (np.int64(text[at + 1]) & 0x3F), 2
-        elif byte < 0xF0:
-            middle, last = np.int64(text[at + 1]) & 0x3F, np.int64(text[at + 2]) & 0x3F
-            point, length = ((byte & 0x0F) << 12) | (middle << 6) | last, 3
-        else:
-            point, length = np.int64(0), 4
-        kinds |= characters[point]
+        byte = text[at]
+        point, length = _point(text, at)
+        kinds |= _kinds(point, characters)
         if _is_stop(point):
             stops += 1
         elif point == 0x7C or point == 0xBB or point == 0x203A:
@@ -255,12 +247,7 @@ def _ends_sentence(text, start, stop):
             at -= 1
         if at < start:
             return False
-        byte = np.int64(text[at])
-        point = byte
-        if byte >= 0xE0:
-            point = ((byte & 0x0F) << 12) | ((np.int64(text[at + 1]) & 0x3F) << 6) | (np.int64(text[at + 2]) & 0x3F)
-        elif byte >= 0x80:
-            point = ((byte & 0x1F) << 6) | (np.int64(text[at + 1]) & 0x3F)
+        point, _ = _point(text, at)
         if point == 46 or point == 33 or point == 63 or point == 58 or point == 59:
             return True
         if point == 0x3002 or point == 0xFF01 or point == 0xFF1F or point == 0x2026:
@@ -272,11 +259,33 @@ def _ends_sentence(text, start, stop):
 
 
 @compiled
+def _point(text, at):
+    """Code point of the character that begins at `at`, and its number of bytes."""
+    first = np.int64(text[at])
+    if first < 0x80:
+        return first, 1
+    length = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
+    point = first & (0xFF >> (length + 1))
+    for place in range(at + 1, at + length):
+        point = (point << 6) | (np.int64(text[place]) & 0x3F)
+    return point, length
+
+
+@compiled
+def _kinds(point, characters):
+    """ALNUM, LOWER, UPPER and LETTER; nothing beyond the basic plane."""
+    return characters[point] if point < len(characters) else np.uint8(0)
+
+
+@compiled
 def _is_word(text, at, start, stop, characters):
+    """Is the character that holds the byte at `at` a letter, a digit or an underscore?"""
     if at < start or at >= stop:
         return False
-    byte = text[at]
-    return byte >= 0x80 or byte == 95 or characters[byte] & ALNUM != 0
+    while 0x80 <= text[at] < 0xC0 and at > start:
+        at -= 1
+    point, _ = _point(text, at)
+    return point == 95 or _kinds(point, characters) & ALNUM != 0
 
 
 @compiled

@@ -37,6 +37,7 @@ class Launcher:
         walls.forbid_new_privileges()
         walls.make_undumpable()
         walls.forget_capabilities()
+        forget_ignored_signals()
         gc.collect()
         gc.freeze()  # collections in children would copy every shared page
 
@@ -102,6 +103,13 @@ class Launcher:
                 code = execute(program)
         finally:
             leave(code)
+
+
+def forget_ignored_signals() -> None:
+    """A process inherits what its parent ignores (nohup, a shell's `&`); programs start as in a shell at rest."""
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # Python itself ignores these two
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def sealed_file(text: str) -> int:

@@ -65,7 +65,7 @@ def test_the_asset_trains_in_two_processes_and_shows_what_was_measured(tmp_path,
 
 @pytest.mark.slow
 def test_an_interrupted_launch_ends_all_its_processes_and_the_next_one_resumes(tmp_path):
-    num_steps = 1500  # more than it can take until the interrupt comes
+    num_steps = 400  # more than it can take until the interrupt comes
     overrides = prepare(tmp_path, num_steps)
     run = Run(tmp_path, load_recipe("demo", overrides))
     with started(run) as process:

@@ -14,7 +14,7 @@ _CHROME = re.compile(
     r"|\btags?:|posted (?:in|by)|filed under|previous|next (?:post|page|article)|back to top|skip to|\bmenu\b"
     r"|\bsearch\b|版权|登录|注册|下一篇|上一篇|datenschutz|impressum|\bteilen\b|kommentare?|mentions légales|partager"
     r"|commentaires?",
-    re.I | re.A,
+    re.I,
 )
 _DATE = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[:./]\d{1,2}\b")
 _BINS = {

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from slow_density import SlowBlock, slow_scores
 
@@ -22,13 +22,14 @@ from dsmath_pipeline.corpus.text_kernel import HOLDS_CODE
 
 _TEXTS = st.sampled_from(
     ["Home", "Share", "shares", "Sign up now", "LOG IN", "Login", "© 2024", "Posted by Ann, 12:30", "12:345", "1999",
+     "0:0»", "« 12.30»", "é12:30", "版1999", "1999。", "Share»", "éshare", "»share", "分享share",
      "21999",
      "a 3.14 b", "Next page »", "one | two", "It ends.", "It ends.\")", "完成了。", "版权所有", "ALL CAPS", "ALL caps",
      "A1",
      "Comments", "Commentsx", "terms of use", "Tags: algebra", "stags: x", "a, b, c; d: e!", "Ünïcode ÉTÉ", "ÉTÉ",
      "menu",
      "mentions légales", "x" * 199 + "cookie", "word " * 45, "Long prose, with commas, that goes on. " * 9]
-) | st.text("ab .,:|»版1290/É", min_size=1, max_size=30)  # fmt: skip
+) | st.text("ab .,:|»版。1290/É", min_size=1, max_size=30)  # fmt: skip
 _TAGS = ["p", "div", "li", "h1", "h2", "tr", "pre", "blockquote", "td", "span"]
 _PIECES = st.tuples(_TEXTS, st.sampled_from(_TAGS), st.booleans(), st.sampled_from(["", "post", "footer", "nav"]))
 
@@ -46,6 +47,8 @@ def slow_blocks(blocks: Blocks) -> list[SlowBlock]:
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.lists(_PIECES, min_size=1, max_size=12))
+@example([("0:0»", "p", False, "")])
+@example([("Share»", "p", False, ""), ("éshare", "p", False, ""), ("版1999", "p", False, "")])
 def test_scores_equal_the_sum_over_named_features(pieces: list[tuple[str, str, bool, str]]) -> None:
     markup = "".join(
         f"<{tag} class='{name}'>{f'<a href=x>{text}</a>' if is_link else text}</{tag}>"
