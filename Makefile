@@ -4,6 +4,7 @@ BIN := .venv/bin
 OUT ?= runs/demo
 export DAGSTER_HOME := $(CURDIR)/.dagster_home
 export DAGSTER_DG_UPDATE_CHECK_ENABLED := 0
+unexport PYTHONDONTWRITEBYTECODE     # pytest would rewrite every test file each time
 
 .PHONY: install demo test check checks ui annotate docs bench clean
 
@@ -21,14 +22,15 @@ demo: .venv/installed               ## the whole pipeline on the generated mini 
 
 test: .venv/installed               ## everything CI runs
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyrefly check
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
 check: .venv/installed              ## the fast gate: lint, types, import contracts, fast tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/pyright & types=$$!; $(BIN)/pytest -q -m "not slow" -n 2; tests=$$?; wait $$types && exit $$tests
+	$(BIN)/pyrefly check
+	$(BIN)/pytest -q -m "not slow" -n 2
 
 checks: .venv/installed             ## every asset check on the demo's store
 	$(BIN)/dsmath checks --root $(OUT)

@@ -25,10 +25,10 @@ _FILE_NUMBER = re.compile(r"[-_.]\d*$")
 _COLUMNS = ["url_prefix", "domain", "depth", "num_pages", "num_collected"]
 
 
+@dataclass(frozen=True, slots=True)
 class _Counted:
     """What follows from the numbers of pages and of collected pages."""
 
-    __slots__ = ()
     num_pages: int
     num_collected: int
 
@@ -47,8 +47,6 @@ class Domain(_Counted):
 
     name: str
     hosts: tuple[str, ...]
-    num_pages: int
-    num_collected: int
     expected_gain: float
     """Mathematics pages expected among those that were not collected."""
 
@@ -59,8 +57,6 @@ class Prefix(_Counted):
 
     url_prefix: str
     depth: int
-    num_pages: int
-    num_collected: int
 
 
 class Candidates:
@@ -94,7 +90,7 @@ class Candidates:
         if known:
             return known
         num_pages, num_collected = self.pages.count(url_prefix)
-        return Prefix(url_prefix, url_prefix.count("/"), num_pages, num_collected)
+        return Prefix(num_pages, num_collected, url_prefix, url_prefix.count("/"))
 
     def num_pages(self, url_prefix: str) -> int:
         found = self.prefix(url_prefix)
@@ -111,7 +107,7 @@ class Candidates:
     def _read_prefixes(self, domain: str) -> dict[str, Prefix]:
         start, length = self._slices.get(domain, (0, 0))
         rows = self._prefixes.slice(start, length).to_pylist()
-        found = (Prefix(r["url_prefix"], r["depth"], r["num_pages"], r["num_collected"]) for r in rows)
+        found = (Prefix(r["num_pages"], r["num_collected"], r["url_prefix"], r["depth"]) for r in rows)
         return {prefix.url_prefix: prefix for prefix in found}
 
     def _hosts(self) -> dict[str, str]:
@@ -124,7 +120,7 @@ class Candidates:
             hosts.setdefault(domain, []).append(host)
         expected = self.pages.expected_gain()
         found = [
-            Domain(row["domain"], tuple(sorted(hosts.get(row["domain"], ()))), row["num_pages"], row["num_collected"],
+            Domain(row["num_pages"], row["num_collected"], row["domain"], tuple(sorted(hosts.get(row["domain"], ()))),
                    expected.get(row["domain"], 0.0))
             for row in storage.read_table(domains).to_pylist() if row["is_math"]
         ]  # fmt: skip

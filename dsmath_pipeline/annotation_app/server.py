@@ -111,12 +111,16 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["number"] = lambda value: f"{value:,}"
-    environment.filters["signed"] = lambda value: f"{value:+,}".replace("-", "\N{MINUS SIGN}")
-    environment.filters["percent"] = lambda value: f"{100 * value:.0f} %"
-    environment.filters["label"] = _WORDS.__getitem__
-    environment.filters["when"] = lambda text: text[:16].replace("T", " ")
-    environment.globals["new_id"] = lambda: str(uuid.uuid4())
+    filters: dict[str, Callable[..., str]] = {
+        "number": "{:,}".format,
+        "signed": lambda value: f"{value:+,}".replace("-", "\N{MINUS SIGN}"),
+        "percent": lambda value: f"{100 * value:.0f} %",
+        "label": _WORDS.__getitem__,
+        "when": lambda text: text[:16].replace("T", " "),
+    }
+    environment.filters.update(filters)
+    helpers: dict[str, Any] = {"new_id": lambda: str(uuid.uuid4())}
+    environment.globals.update(helpers)
     return environment
 
 

@@ -55,6 +55,6 @@ def store_requests(root: Folder, name: str, requests: Iterable[Request]) -> None
     lines = []
     for request in requests:
         row = {"url_prefix": request.address, **asdict(request), "requested_at": request.requested_at or today}
-        del row["address"]
+        row.pop("address")
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     storage.write_bytes(root / FOLDER / f"{name}.jsonl", "".join(lines).encode())

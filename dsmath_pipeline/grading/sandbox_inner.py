@@ -27,7 +27,8 @@ MAX_WIPED = 5000
 def serve(config: dict) -> None:
     """Answer requests until the parent closes the pipe, or the second server is gone."""
     requests, replies = take_pipes()
-    sys.argv[:] = sys.orig_argv[:] = [""]
+    sys.argv[:] = [""]
+    sys.orig_argv[:] = [""]
     sys.meta_path.insert(0, Packages(config["packages"]))
     for module in STANDARD.split():
         importlib.import_module(module)
@@ -48,17 +49,21 @@ def serve(config: dict) -> None:
         send(replies, reply)
 
 
-def start_second(config: dict, requests, replies):
+def start_second(config: dict, requests, replies) -> tuple:
     """Fork the server that imports the packages. Returns the files to write its requests to and to read its replies."""
     (request_read, request_write), (reply_read, reply_write) = os.pipe(), os.pipe()
-    if os.fork():
-        os.close(request_read)
-        os.close(reply_write)
-        return os.fdopen(request_write, "wb"), os.fdopen(reply_read, "rb")
+    if os.fork() == 0:
+        for descriptor in (requests.fileno(), replies.fileno(), request_write, reply_read):
+            os.close(descriptor)
+        be_second(config, os.fdopen(request_read, "rb"), os.fdopen(reply_write, "wb"))
+    os.close(request_read)
+    os.close(reply_write)
+    return os.fdopen(request_write, "wb"), os.fdopen(reply_read, "rb")
+
+
+def be_second(config: dict, requests, replies) -> None:
+    """Import the packages and answer requests. Never returns."""
     try:
-        for descriptor in (requests, replies, request_write, reply_read):
-            os.close(descriptor if isinstance(descriptor, int) else descriptor.fileno())
-        requests, replies = os.fdopen(request_read, "rb"), os.fdopen(reply_write, "wb")
         for module in config["packages"]:
             importlib.import_module(module)
         exec(WARM_UP, {})

@@ -6,6 +6,7 @@ closed before the program starts: nothing that a program prints or returns can l
 """
 
 import contextlib
+import ctypes
 import fcntl
 import gc
 import linecache
@@ -19,6 +20,7 @@ import types
 
 EXIT_MEMORY, OUT_OF_MEMORY = 97, b"MemoryError"
 WALLS_STAND = b"walls stand"
+HUGE_PAGE, MADV_COLLAPSE = 1 << 21, 25
 WATCH_SECONDS = 0.02
 """How often the number of files is looked at: tmpfs has no limit of its own here."""
 
@@ -39,6 +41,7 @@ class Launcher:
         walls.forget_capabilities()
         forget_ignored_signals()
         gc.collect()
+        collapse_heap()
         gc.freeze()  # collections in children would copy every shared page
 
     def run(self, request: dict) -> dict:
@@ -103,6 +106,18 @@ class Launcher:
                 code = execute(program)
         finally:
             leave(code)
+
+
+def collapse_heap() -> None:
+    """Put this process's own memory into huge pages, so that a fork copies one entry where it copied 512.
+
+    The jail has no /proc to list the memory: it is where the objects are. Linux 6.1 or later; elsewhere, and for memory
+    that the kernel leaves as it is, forks are as slow as before.
+    """
+    advise = ctypes.CDLL(None).madvise
+    advise.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+    for number in {id(thing) // HUGE_PAGE for thing in gc.get_objects()}:
+        advise(number * HUGE_PAGE, HUGE_PAGE, MADV_COLLAPSE)
 
 
 def forget_ignored_signals() -> None:

@@ -43,8 +43,8 @@ class PackedDataset(Dataset):
     def __len__(self) -> int:
         return len(self.packed)
 
-    def __getitem__(self, i: int) -> torch.Tensor:
-        return torch.from_numpy(self.packed[i])
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return torch.from_numpy(self.packed[index])
 
 
 def pretrain(

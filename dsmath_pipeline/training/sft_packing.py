@@ -41,8 +41,8 @@ class EpochDataset(Dataset):
     def __len__(self) -> int:
         return len(self.order)
 
-    def __getitem__(self, i: int) -> Any:
-        return self.examples[self.order[i]]
+    def __getitem__(self, index: int) -> Any:
+        return self.examples[self.order[index]]
 
 
 class SequenceDataset(Dataset):
@@ -64,8 +64,8 @@ class SequenceDataset(Dataset):
     def __len__(self) -> int:
         return len(self.sequences)
 
-    def __getitem__(self, i: int) -> list[SftExample]:
-        return [self.examples[n] for n in self.sequences[i]]
+    def __getitem__(self, index: int) -> list[SftExample]:
+        return [self.examples[n] for n in self.sequences[index]]
 
     @property
     def num_examples(self) -> int:

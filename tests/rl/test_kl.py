@@ -88,4 +88,4 @@ def test_expected_gradients_of_the_estimates():
 def test_an_unknown_estimator_is_refused():
     one = torch.zeros(1, 1)
     with pytest.raises(ValueError, match="choose one of k1, k2, k3"):
-        kl_term(one, one, one, "k4")  # pyright: ignore[reportArgumentType]
+        kl_term(one, one, one, "k4")

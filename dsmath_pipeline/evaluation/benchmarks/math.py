@@ -12,7 +12,7 @@ FILE = "math/test.jsonl"
 
 
 def load(data: Folder) -> list[Problem]:
-    problems = []
+    problems: list[Problem] = []
     for number, row in enumerate(read_rows(data / FILE, "problem", "solution")):
         answer = last_boxed(row["solution"])
         if answer is None:

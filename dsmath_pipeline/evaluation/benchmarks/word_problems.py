@@ -19,5 +19,5 @@ def load(data: Folder) -> list[Problem]:
         raise BenchmarkError(f"no {FILE} in {data}: run the stage that writes the word problems")
     rows = read_table(file, PROBLEM_SCHEMA.names).to_pylist()
     return [
-        Problem(**{**row, "solution": row["solution"] or "", "options": tuple(row["options"] or ())}) for row in rows
+        Problem(**row | {"solution": row["solution"] or "", "options": tuple(row["options"] or ())}) for row in rows
     ]
