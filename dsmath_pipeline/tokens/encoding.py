@@ -17,6 +17,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from .. import storage
+from ..batches import batches
 from ..storage import read_json, write_json
 from .sources import TextPart, read_texts
 from .tokenizer import load_tokenizer
@@ -57,7 +58,8 @@ def encode_part(task: EncodingTask) -> dict[str, int]:
     counts = {"num_tokens": 0, "num_documents": 0, "held_out_tokens": 0, "held_out_documents": 0}
     temporary = [folder / f".{name}.tmp" for name in file_names(task.name)]
     with temporary[0].open("wb") as trained, temporary[1].open("wb") as held_out:
-        for texts in _batches(_shuffled(read_texts(task.part), random.Random(f"{task.seed}:packing:{task.name}"))):
+        shuffled = _shuffled(read_texts(task.part), random.Random(f"{task.seed}:packing:{task.name}"))
+        for texts in batches(shuffled, _ENCODE_CHARS, len):
             kept = [text for text in texts if not is_held_out(text, task.held_out_share)]
             rest = [text for text in texts if is_held_out(text, task.held_out_share)]
             counts["num_tokens"] += _write(trained, kept, encoder, task)
@@ -98,30 +100,9 @@ def _write(file: BinaryIO, texts: list[str], encoder: Tokenizer, task: EncodingT
 
 
 def _shuffled(texts: Iterable[str], rng: random.Random) -> Iterator[str]:
-    block: list[str] = []
-    size = 0
-    for text in texts:
-        block.append(text)
-        size += len(text)
-        if size >= _SHUFFLE_CHARS:
-            rng.shuffle(block)
-            yield from block
-            block, size = [], 0
-    rng.shuffle(block)
-    yield from block
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    size = 0
-    for text in texts:
-        batch.append(text)
-        size += len(text)
-        if size >= _ENCODE_CHARS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+    for block in batches(texts, _SHUFFLE_CHARS, len):
+        rng.shuffle(block)
+        yield from block
 
 
 def token_dtype(encoder: Tokenizer) -> str:

@@ -25,7 +25,6 @@ from ..tokens.hub import TOKENIZER_FILES
 from ..tokens.tokenizer import BOS_ID, EOS_ID, PAD_ID, bos_id, load_tokenizer, special_ids
 from .distributed import is_main, num_processes
 
-
 _ONE_THREAD_WEIGHTS = 1_000_000
 
 

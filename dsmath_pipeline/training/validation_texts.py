@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from .. import storage
+from ..batches import batches
 from ..corpus.held_out import COPIES_VERSION, HeldOut, is_held_out, read_judged_file
 from ..progress import SILENT, Progress
 from ..storage import ArtifactError, Folder, Manifest
@@ -97,7 +98,8 @@ def write_corpus_texts(
         if run.artifact:
             unwanted = HeldOut(held_out)
             counts: Counter[str] = Counter()
-            parts = _parts(_kept(_documents(path, collected), unwanted, counts, what, progress))
+            kept = _kept(_documents(path, collected), unwanted, counts, what, progress)
+            parts = batches(kept, _PART_CHARS, len)
             num_bytes = 0
             for number, texts in enumerate(parts):
                 num_bytes += sum(len(text.encode()) for text in texts)
@@ -130,35 +132,11 @@ def _kept(
     documents: Iterable[tuple[str, str]], unwanted: HeldOut, counts: Counter[str], what: str, progress: Progress
 ) -> Iterator[str]:
     """The texts that may be trained on; counts every text under its reason, "" when it is kept."""
-    for batch in _batches(documents):
+    for batch in batches(documents, _BATCH_TEXTS, lambda _: 1):
         reasons = unwanted.reasons([url for url, _ in batch], [text for _, text in batch])
         counts.update(reasons)
         yield from (text for (_, text), reason in zip(batch, reasons, strict=True) if not reason)
         progress.update(what, counts.total())
-
-
-def _batches(documents: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    batch: list[tuple[str, str]] = []
-    for document in documents:
-        batch.append(document)
-        if len(batch) == _BATCH_TEXTS:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
-    part: list[str] = []
-    size = 0
-    for text in texts:
-        part.append(text)
-        size += len(text)
-        if size >= _PART_CHARS:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
 
 
 def _ids(collected: Folder) -> set[str]:
