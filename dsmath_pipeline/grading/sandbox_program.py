@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import fcntl
 import gc
+import io
 import linecache
 import os
 import select
@@ -40,6 +41,7 @@ class Launcher:
         walls.make_undumpable()
         walls.forget_capabilities()
         forget_ignored_signals()
+        self.streams = open_streams()
         gc.collect()
         collapse_heap()
         gc.freeze()  # collections in children would copy every shared page
@@ -103,7 +105,7 @@ class Launcher:
             os.write(3, said)
             os.close(3)
             if said == WALLS_STAND:
-                code = execute(program)
+                code = execute(program, self.streams)
         finally:
             leave(code)
 
@@ -182,13 +184,17 @@ def collect(
             return "file_limit"
 
 
-def execute(program: str) -> int:
+def open_streams() -> list[io.TextIOWrapper]:
+    """Standard input, output and error of the programs to come, made once: a child exchanges the descriptors below."""
+    streams = [open(0, encoding="utf-8", errors="replace", closefd=False)]
+    return streams + [open(n, "w", encoding="utf-8", errors="replace", closefd=False) for n in (1, 2)]
+
+
+def execute(program: str, streams: list[io.TextIOWrapper]) -> int:
     """Run the program as `__main__` and return its exit status."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    sys.stdin = os.fdopen(0, encoding="utf-8", errors="replace")
-    sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="replace")
-    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="replace")
+    sys.stdin, sys.stdout, sys.stderr = streams
     sys.setrecursionlimit(3000)
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     code = 0
