@@ -186,8 +186,8 @@ def collect(
 
 def open_streams() -> list[io.TextIOWrapper]:
     """Standard input, output and error of the programs to come, made once: a child exchanges the descriptors below."""
-    streams = [open(0, encoding="utf-8", errors="replace", closefd=False)]
-    return streams + [open(n, "w", encoding="utf-8", errors="replace", closefd=False) for n in (1, 2)]
+    modes = enumerate(("r", "w", "w"))
+    return [os.fdopen(n, mode, encoding="utf-8", errors="replace", closefd=False) for n, mode in modes]
 
 
 def execute(program: str, streams: list[io.TextIOWrapper]) -> int:
