@@ -3,9 +3,9 @@
 All documents of a source, one after the other, are an endless stream: after the last token comes the first again.
 Windows of `context_tokens` are cut from it without gap or overlap, epoch after epoch, so every token is used equally
 often (the numbers differ by one at most), no position holds padding, and windows of later epochs are cut elsewhere
-unless the source is a whole number of windows long. Within an epoch windows are shuffled; the mixture holds in every
-part of the run, not only in its sum. Documents are packed densely (`<eos>` marks their borders); whether they see each
-other is a setting of the training.
+unless the source is a whole number of windows long. Within an epoch windows are shuffled; of an epoch that the run does
+not finish, they are drawn from all of the source. The mixture holds in every part of the run, not only in its sum.
+Documents are packed densely (`<eos>` marks their borders); whether they see each other is a setting of the training.
 
 Writes <source>-00000.bin and .held_out.bin (see encoding), order.npy (int64 [num_sequences, 2]: source number, first
 token in its stream) and index.json. Section 2.3 for the mixture; packing itself is not described in the paper.
@@ -30,9 +30,9 @@ from .mixture import MixtureError, SourceShare, plan_mixture
 from .sources import SourceError, cannot_reach, source_folder, source_parts
 from .tokenizer import load_tokenizer, special_ids
 
-PACKING_VERSION = "2"
+PACKING_VERSION = "3"
 """1 (2026-11): first version. 2 (2026-11): windows cover every token of an epoch, the mixture holds in every part of
-the run, a part of each source is held out."""
+the run, a part of each source is held out. 3 (2026-11): an unfinished epoch reads from all of its source."""
 
 _BYTES_WORTH_A_POOL = 64 << 20
 """Less text than this is encoded before worker processes have started."""
@@ -109,12 +109,24 @@ def training_order(
         if name not in plan:  # a share of zero
             continue
         rng = np.random.default_rng(random.Random(f"{seed}:order:{name}").getrandbits(64))
-        window = np.arange(plan[name].num_sequences, dtype=np.int64) * context_tokens
+        window = _windows(plan[name].num_sequences, length, context_tokens, rng) * context_tokens
         shuffled = window[np.lexsort((rng.random(len(window)), window // length))]
         rows.append(np.stack([np.full_like(shuffled, number), shuffled % length], axis=1))
         # one sequence in each of as many equal spans of the run, at a random place in the span
         times.append((np.arange(len(window)) + rng.random(len(window))) / max(len(window), 1))
     return np.concatenate(rows)[np.argsort(np.concatenate(times), kind="stable")]
+
+
+def _windows(count: int, length: int, context_tokens: int, rng: np.random.Generator) -> np.ndarray:
+    """Numbers of the windows that a run reads of a stream, int64 [count]: all of its finished epochs, and of the last
+    one as many as are left, drawn at random."""
+    numbers = np.arange(count, dtype=np.int64)
+    epoch = (count - 1) * context_tokens // length
+    first = -(-epoch * length // context_tokens)
+    inside = ((epoch + 1) * length - first * context_tokens) // context_tokens
+    if 0 <= first < count <= first + inside:
+        numbers[first:] = first + rng.choice(inside, count - first, replace=False)
+    return numbers
 
 
 def _input_key(path: Folder) -> Folder | str:

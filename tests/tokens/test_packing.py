@@ -105,6 +105,14 @@ def test_windows_of_an_epoch_are_shuffled_and_epochs_follow_each_other():
     assert epochs[0] != sorted(epochs[0]) and epochs[0] != epochs[1]
 
 
+@pytest.mark.parametrize("num_sequences", [50, 250])
+def test_an_unfinished_epoch_reads_from_all_of_its_source(num_sequences):
+    starts = training_order({"corpus": 1600}, plan_mixture({"corpus": 100}, MixtureSettings(), num_sequences), 16, 0)
+    last = starts[num_sequences // 100 * 100 :, 1]
+    assert len(set(last)) == 50 and set(last) <= set(range(0, 1600, 16))
+    assert 15 <= (last >= 800).sum() <= 35  # 25 and three standard deviations; the first 800 tokens would give 0
+
+
 def test_the_mixture_holds_after_ten_thousand_sequences_of_a_longer_run():
     # all five sources, of very different sizes; 0.1 % of 10,000 sequences are 10
     lengths = {"corpus": 10**6, "algebraic_stack": 10**3, "arxiv": 50_000, "code": 3 * 10**6, "natural_language": 77}
