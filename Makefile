@@ -14,7 +14,7 @@ install: .venv/installed            ## create .venv with the pinned environment
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,harness]'
-	$(BIN)/python -c "from dsmath_pipeline.corpus import extract, scoring; extract.warm_up(); scoring.warm_up()"
+	$(BIN)/python -m dsmath_pipeline.corpus.kernels
 	touch $@
 
 demo: .venv/installed               ## the whole pipeline on the generated mini web (resumes where it was)
@@ -24,7 +24,7 @@ test: .venv/installed               ## everything CI runs
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/pyrefly check
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile --durations=30
 
 check: .venv/installed              ## the fast gate: lint, types, import contracts, fast tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

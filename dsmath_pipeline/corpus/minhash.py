@@ -136,7 +136,7 @@ def _buffer(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     _, bounds, data = array.buffers()
     width = np.int64 if pa.types.is_large_string(array.type) else np.int32
     ends = np.frombuffer(bounds, width)[array.offset : array.offset + len(array) + 1] if bounds else np.zeros(1, width)
-    return np.frombuffer(data or b"", np.uint8), _read_only(ends.astype(np.int64, copy=False))
+    return _read_only(np.frombuffer(data or b"", np.uint8)), _read_only(ends.astype(np.int64, copy=False))
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
