@@ -14,7 +14,7 @@ from .dedup import text_keys
 from .minhash import clusters_of, gram_set, jaccard, kept_pages, signatures
 
 _QUESTION = (
-    "A farmer sells 17 baskets of pears and 25 baskets of plums, each for 3 coins more than the baker paid last spring; "
+    "A farmer sells 17 baskets of pears and 25 baskets of plums, each for 3 coins more than the baker paid last week; "
     "how many coins does he bring home if two baskets fall into the river?"
 )
 
