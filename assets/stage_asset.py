@@ -54,14 +54,10 @@ def stage_asset(
     Config = create_model(f"{Sections.__name__}_launch", __base__=Sections, **_LAUNCH) if can_share else Sections
 
     def body(context: dg.AssetExecutionContext, config: Config, pipeline: Pipeline) -> dg.MaterializeResult:  # type: ignore[valid-type]
-        force = context.run.tags.get(FORCE_TAG) == "true"
-        run = pipeline.run(context, {name: getattr(config, name) for name in sections}, force)
+        run = pipeline.run(context, {name: getattr(config, name) for name in sections}, is_forced(context))
         folder = run.folder(*path)
         if in_child:
-            dg.PipesSubprocessClient(cwd=str(CHECKOUT)).run(
-                context=context, extras=run.to_json(),
-                command=child_command(stage, arguments, _accelerate_config(config) if can_share else ""),
-            )  # fmt: skip
+            run_child(context, run, child_command(stage, arguments, _accelerate_config(config) if can_share else ""))
             manifest = storage.read_manifest(folder)
         else:
             manifest = getattr(stages, stage)(run, *arguments)
@@ -70,8 +66,21 @@ def stage_asset(
     return dg.asset(
         key=path, group_name=group, kinds=kinds, owners=[owner], description=description,
         deps=[dg.AssetKey(dep.split("/")) for dep in deps],
-        retry_policy=dg.RetryPolicy(max_retries=1) if in_child else None,
     )(body)  # fmt: skip
+
+
+def is_forced(context: dg.AssetExecutionContext) -> bool:
+    """Is the artifact to be made again? A second try goes on with what the first has left."""
+    return context.retry_number == 0 and context.run.tags.get(FORCE_TAG) == "true"
+
+
+def run_child(context: dg.AssetExecutionContext, run: Run, command: list[str]) -> None:
+    """A stage in a child process. One that dies is started once more and goes on from its checkpoint; one that is
+    stopped is not, which Dagster's RetryPolicy would do with interrupted steps too."""
+    try:
+        dg.PipesSubprocessClient(cwd=str(CHECKOUT)).run(context=context, extras=run.to_json(), command=command)
+    except Exception as died:  # an interrupt is none
+        raise dg.RetryRequested(max_retries=1) from died
 
 
 def child_command(stage: str, arguments: Sequence[Any], accelerate_config: str) -> list[str]:

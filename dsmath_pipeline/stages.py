@@ -6,7 +6,7 @@ one; both therefore write the same folders. This file holds the wiring and nothi
     <root>/mini_web  word_problems  seed  documents  unique_documents  near_duplicates  held_out
            iteration_1..N/{seed_set, classifier, scores, collected, domains, annotations, contamination}
            volume/<budget>  math_corpus  natural_language  tokenizer  tokens
-           validation/<corpus>  models/{base, sft, reward, rl}  evaluation/{base, sft, rl}  report
+           validation/<corpus>  models/{base, sft, reward, rl}  methods/<name>  evaluation/{base, sft, rl}  report
 """
 
 from collections.abc import Mapping, Sequence
@@ -75,7 +75,7 @@ class Run:
     @staticmethod
     def from_json(value: Mapping[str, Any], progress: Progress = SILENT) -> "Run":
         lists = {name: tuple(value["inputs"].get(name, ())) for name in ("crawl", "earlier", "sources", "corpora")}
-        inputs = Inputs(**{**value["inputs"], **lists})
+        inputs = Inputs(**value["inputs"] | lists)
         recipe = Recipe.model_validate(value["recipe"])
         return Run(storage.folder(value["root"]), recipe, inputs, value["workers"], progress, value["force"])
 
@@ -342,12 +342,21 @@ def reward_model(run: Run) -> Manifest:
 
 
 def rl_model(run: Run) -> Manifest:
+    from .rl.experiment import reward_of
     from .rl.trainer import train_rl
 
     return train_rl(
-        run.folder("models", "sft"), run.folder("models", "reward"), run.folder("word_problems"),
-        run.out("models", "rl"), run.recipe.rl, run.recipe.seed, progress=run.progress,
+        run.folder("models", "sft"), reward_of(run.root, run.recipe, progress=run.progress),
+        run.folder("word_problems"), run.out("models", "rl"), run.recipe.rl, run.recipe.seed, progress=run.progress,
     )  # fmt: skip
+
+
+def method_policy(run: Run, name: str) -> Manifest:
+    """One policy of the comparison of methods."""
+    from .rl.experiment import train_method
+
+    run.out("methods", name)
+    return train_method(run.root, run.recipe, name, progress=run.progress)
 
 
 def validation(run: Run, name: str) -> Manifest:

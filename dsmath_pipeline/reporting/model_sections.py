@@ -17,7 +17,7 @@ _STAGES = {
     "base": ("Pretraining", "from the corpus to the base model (section 2.3)"),
     "sft": ("Supervised fine-tuning", "on problems with solutions (section 3)"),
     "reward": ("Reward model", "on graded solutions of the base model (section 4)"),
-    "rl": ("GRPO", "reinforcement learning with group-relative advantages (section 4)"),
+    "rl": ("Reinforcement learning", "from the SFT model (section 4)"),
 }
 PROBLEMS_PAGE = "problems.html"
 """Lies beside the report."""
@@ -35,12 +35,13 @@ def training_section(root: Folder) -> str:
             continue
         figures = {name: value for name, value in manifest.counts.items() if _is_plain(name, value)}
         parts.append(html_table([figures]) if figures else "")
+        parts += [paragraph(f"Sign of collapse: {sign}", "note") for sign in manifest.counts.get("collapse_signs", ())]
         parts.append(guarded(f"The metrics of {title}", lambda m=model, t=title: _curves(root, m, t)))
     return section("training", "Training", *parts)
 
 
 def _is_plain(name: str, value: Any) -> bool:
-    return name not in _HIDDEN_COUNTS and isinstance(value, (int, float))
+    return name not in _HIDDEN_COUNTS and (isinstance(value, (int, float)) or name == "method")
 
 
 def _tokens(root: Folder) -> str:

@@ -14,13 +14,15 @@ from ..progress import SILENT, Progress, track
 from ..recipe.schema import Recipe, Section
 from ..storage import Folder, Manifest
 from .corpus_sections import corpus_section, dedup_section, iterations_section, reading_section
+from .experiment_sections import experiment_artifacts, experiments_section
 from .model_sections import PROBLEMS_PAGE, evaluation_section, run_evaluations, training_section
 from .parts import details, escape, guarded, manifest_of, paragraph, section
 from .problems_page import write_problems_page
 from .tables import MODEL_NAMES, accuracy_table, format_cell, html_table, iterations
 
-REPORT_VERSION = "2"
-"""1 (2026-11): first version. 2 (2026-11): curves by K, breakdowns, the page of all problems."""
+REPORT_VERSION = "3"
+"""1 (2026-11): first version. 2 (2026-11): curves by K, breakdowns, the page of all problems. 3 (2026-11): the chapter
+on experiments."""
 
 _CHAPTERS = {
     "reading": "Reading",
@@ -29,6 +31,7 @@ _CHAPTERS = {
     "corpus": "Corpus",
     "training": "Training",
     "evaluation": "Evaluation",
+    "experiments": "Experiments",
     "settings": "Settings",
 }
 
@@ -52,7 +55,8 @@ def write_report(
     if not found:
         raise storage.ArtifactError(f"{root} holds no finished artifact to report on: run the pipeline first")
     truth = truth if truth is not None and truth.exists() else find_truth(root)
-    inputs: dict[str, Folder | str] = {name: manifest.key for name, manifest in found.items()}
+    read = found | experiment_artifacts(root)
+    inputs: dict[str, Folder | str] = {name: manifest.key for name, manifest in read.items()}
     if truth is not None:
         inputs["truth"] = storage.file_key(storage.parquet_files(truth))
     with storage.stage(out, "report", REPORT_VERSION, {"title": title}, inputs, force=force) as run:
@@ -100,11 +104,16 @@ def render(
         ("The corpus", lambda: corpus_section(root)),
         ("Training", lambda: training_section(root)),
         ("The evaluation", lambda: evaluation_section(root)),
+        ("The experiments", lambda: experiments_section(root)),
         ("The settings", lambda: settings_section(found)),
     ]
     parts = [guarded(name, make) for name, make in track(makers, "report", progress)]
     style = (resources.files("dsmath_pipeline.reporting") / "report.css").read_text(encoding="utf-8")
-    links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name in _CHAPTERS.items())
+    links = "".join(
+        f'<a href="#{anchor}">{escape(name)}</a>'
+        for anchor, name in _CHAPTERS.items()
+        if any(f'<section id="{anchor}">' in part for part in parts)
+    )
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -169,12 +169,15 @@ _RL_PANELS = (
     ("completion_tokens", "completion length, tokens", 1.0),
     ("entropy", "entropy, nats per token", 1.0),
     ("grad_norm", "gradient norm", 1.0),
+    ("held_out_correct", "held-out questions solved, %", 100.0),
+    ("truncated_share", "completions cut off, %", 100.0),
 )
 
 
 def rl_curves(columns: Mapping[str, Sequence[Any]]) -> str:
-    """Reward, accuracy, KL and length by exploration stage. `columns` of the RL metrics; absent ones are left out."""
-    panels = [panel for panel in _RL_PANELS if panel[0] in columns]
+    """Reward, accuracy, KL, length and more by exploration stage. `columns` of the RL metrics; absent or empty ones are
+    left out."""
+    panels = [panel for panel in _RL_PANELS if any(value is not None for value in columns.get(panel[0], ()))]
     steps = columns["step"]
     with rc_context(_STYLE):
         num_rows = (len(panels) + 1) // 2
@@ -239,6 +242,23 @@ def k_curves(title: str, curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> s
         axes.set_title(title, loc="left")
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=4)
         return _svg(figure, f"k-curves-{title}")
+
+
+def perplexity_bars(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Perplexity of held-out mathematics by corpus; whiskers are the standard deviation over seeds. `rows` of
+    `validation_table`."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 0.8 + 0.32 * len(rows)), layout="constrained")
+        axes = figure.subplots()
+        values = [row["mathematics_perplexity"] for row in rows]
+        spreads = [row["mathematics_perplexity_sd"] or 0.0 for row in rows]
+        bars = axes.barh([row["corpus"] for row in rows], values, 0.6, xerr=spreads, color=BLUE, ecolor=GREY)
+        axes.bar_label(bars, labels=[f"{value:.4g}" for value in values], padding=4, fontsize=8)
+        axes.invert_yaxis()
+        axes.margins(x=0.12)
+        axes.set_xlabel("perplexity, lower is better")
+        axes.grid(axis="y", visible=False)
+        return _svg(figure, "perplexity")
 
 
 def _curve(axes: Axes, steps: Sequence[int], values: Sequence[float | None], colour: str) -> None:

@@ -2,11 +2,11 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..storage import MANIFEST, Folder, read_manifest
-from ..training.validation_run import CRAWL, FINAL, NONE, Validation, repeated, seed_folders
+from ..training.validation_run import CRAWL, FINAL, NONE, SEED, Validation, seed_folders
 from .evaluation_tables import title
 from .figures import svg_bars
 from .paper_results import CORPORA
@@ -22,8 +22,34 @@ def validation_table(validation: Validation, names: Sequence[str]) -> list[Row]:
     seeds with their standard deviation (`*_perplexity_sd`, None for one seed); its ratio to the unfiltered crawl's; the
     greedy accuracy (0-1) on each benchmark, the mean over seeds; and the paper's in percent where table 1 has the row.
     """
-    found = [(name, _measured(seed_folders(validation, name))) for name in names]
-    rows = [_row(validation, name, runs) for name, runs in found if runs]
+    return _table({name: seed_folders(validation, name) for name in names})
+
+
+def found_validation(root: Folder) -> list[Row]:
+    """The same for every corpus below `<root>/validation` that was measured, without the run's recipe. An iteration
+    that was carried forward has no folder and no row."""
+    return _table(dict(found_corpora(root)))
+
+
+def found_corpora(root: Folder) -> list[tuple[str, list[Folder]]]:
+    """(corpus, folder of each training on it) below `<root>/validation`: the run's own in the order of the table, then
+    the user's by name."""
+    seeds: dict[str, list[Folder]] = {}
+    for path in root.joinpath("validation").glob("*/seed_*"):
+        seeds.setdefault(path.parent.name, []).append(path)
+    return [(name, sorted(seeds[name], key=lambda path: path.name)) for name in sorted(seeds, key=_place)]
+
+
+def _place(name: str) -> tuple[int, int, str]:
+    head, _, number = name.rpartition("_")
+    if head == "iteration" and number.isdigit():
+        return 3, int(number), name
+    return {NONE: 0, CRAWL: 1, SEED: 2, FINAL: 4}.get(name, 5), 0, name
+
+
+def _table(folders: Mapping[str, Sequence[Folder]]) -> list[Row]:
+    found = [(name, _measured(paths)) for name, paths in folders.items()]
+    rows = [_row(name, folders[name][0].parent, runs) for name, runs in found if runs]
     crawl = next((row["mathematics_perplexity"] for row in rows if row["corpus"] == CRAWL), None)
     for row in rows:
         row["ratio_to_crawl"] = row["mathematics_perplexity"] / crawl if crawl else None
@@ -65,8 +91,8 @@ def _epochs(path: Folder) -> float | None:
     return read_manifest(tokens).counts["corpus"]["epochs"] if (tokens / MANIFEST).exists() else None
 
 
-def _row(validation: Validation, name: str, runs: Sequence[dict[str, Any]]) -> Row:
-    texts = validation.folder(repeated(validation, name), "texts")
+def _row(name: str, folder: Folder, runs: Sequence[dict[str, Any]]) -> Row:
+    texts = folder / "texts"
     documents = read_manifest(texts).counts["num_kept"] if (texts / MANIFEST).exists() else None
     row: Row = {"corpus": name, "num_documents": documents, "epochs": runs[0]["epochs"], "num_seeds": len(runs)}
     for held_out in runs[0]["perplexity"]:

@@ -84,6 +84,22 @@ def test_the_page_tells_the_run_from_records_to_accuracy(page):
     assert Page(page).tags.count("svg") == 8
 
 
+def test_method_and_signs_of_collapse_stand_with_the_rl_model(run_folder, no_figures):
+    path = run_folder / "models" / "rl" / storage.MANIFEST
+    manifest = storage.read_json(path)
+    manifest["counts"] |= {"method": "ppo", "collapse_signs": ["entropy fell to 1 % <of its beginning>"]}
+    storage.write_json(path, manifest)
+    write_report(run_folder, run_folder / "report")
+    page = (run_folder / "report" / "report.html").read_text()
+    assert "<td>ppo</td>" in page and "Sign of collapse: entropy fell to 1 % &lt;of its beginning&gt;" in page
+
+
+def test_columns_without_a_value_have_no_panel():
+    columns = {"step": [1, 2], "reward": [0.1, 0.2], "held_out_correct": [None, None], "kl": [0.0, 0.1]}
+    assert "held-out" not in plots.rl_curves(columns)
+    assert "held-out questions solved" in plots.rl_curves(columns | {"held_out_correct": [0.5, None]})
+
+
 def test_settings_are_shown_with_meaning_and_source(page):
     text = "".join(Page(page).text)
     assert "decontamination.ngram_words" in text

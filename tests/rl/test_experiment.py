@@ -3,7 +3,8 @@ import pytest
 from dsmath_pipeline.recipe.presets import load_recipe
 from dsmath_pipeline.recipe.schema import RewardModelSettings, RlSettings
 from dsmath_pipeline.reporting.method_figures import FIGURE_5, method_curves, run_curves
-from dsmath_pipeline.rl.experiment import train_method
+from dsmath_pipeline.rl import experiment
+from dsmath_pipeline.rl.experiment import reward_of, train_method
 from dsmath_pipeline.rl.method_runs import RUNS, method_rows, method_settings
 from dsmath_pipeline.rl.methods.registry import METHODS
 from tests.tiny_model import build_model_artifact
@@ -22,6 +23,22 @@ def test_runs_differ_in_the_method_alone():
     assert set(RUNS) == {*METHODS, "grpo_iterated"} and set(FIGURE_5) < set(RUNS)
     with pytest.raises(ValueError, match="unknown run"):
         method_settings(recipe.rl, "sarsa")
+
+
+def test_process_supervision_is_given_a_process_model(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(experiment, "train_reward_model", lambda *paths, **_: asked.append(paths[3:5]))
+    plain = load_recipe("demo")
+    assert reward_of(tmp_path, plain) == tmp_path / "models" / "reward"
+    process = load_recipe("demo", ["rl.method=grpo_process", "rl.model_reward_weight=1"])
+    assert reward_of(tmp_path, process) == tmp_path / "methods" / "process_reward"
+    ((out, settings),) = asked
+    assert out == tmp_path / "methods" / "process_reward"
+    assert settings == plain.reward_model.model_copy(update={"kind": "process"})
+    own = load_recipe("demo", ["rl.method=grpo_process", "rl.model_reward_weight=1", "reward_model.kind=process"])
+    assert reward_of(tmp_path, own) == tmp_path / "models" / "reward" and len(asked) == 1  # the run's own is one
+    with pytest.raises(ValueError, match=r"rl\.model_reward_weight=0"):
+        reward_of(tmp_path, load_recipe("demo", ["rl.method=grpo_process"]))
 
 
 @pytest.mark.slow
