@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from .annotation_app.command import add_annotate_command
 from .console import Bars, print_table
+from .crawl_commands import add_crawl_commands
 from .grading.sandbox_file import add_sandbox_command
 from .progress import SILENT, Progress
 from .recipe.presets import PRESETS, RecipeError, load_recipe
@@ -67,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_annotate_command(commands)
     add_checks(commands)
     add_remove(commands)
+    add_crawl_commands(commands)
     add_doctor(commands)
     return parser
 

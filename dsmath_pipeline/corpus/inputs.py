@@ -1,4 +1,4 @@
-"""What people name as input: files and folders, or files of Common Crawl that are fetched when they are read."""
+"""What people name as input: files and folders, or files and records of Common Crawl, fetched when they are read."""
 
 import contextlib
 import hashlib
@@ -7,14 +7,16 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 from .. import storage
 from ..progress import SILENT, Progress
 from ..recipe.schema import FetchSettings
 from ..storage import Folder
-from .commoncrawl import PREFIX, CommonCrawl, CrawlFile
+from .commoncrawl import PREFIX, RECORDS_PREFIX, CommonCrawl, CrawlFile, CrawlRecords
+from .warc import PartialFile
 
-InputFile = Folder | CrawlFile
+InputFile = Folder | CrawlFile | CrawlRecords
 
 _WARC_NAME = re.compile(r"\.w?arc(?:\.gz)?$", re.I)
 _HTML_NAME = re.compile(r"\.x?html?(?:\.gz)?$", re.I)
@@ -29,13 +31,18 @@ def input_files(
 ) -> list[InputFile]:
     """The WARC, ARC and HTML files that `inputs` name, folders searched below, in a stable order without repeats.
 
-    Raises InputError when a path does not exist or holds nothing readable; CrawlError, DownloadError for `cc:` names.
+    Raises InputError when a path does not exist or holds nothing readable; CrawlError, DownloadError for `cc:` names;
+    CrawlError, OSError for `cc-records:` tables.
     """
     files: dict[str, InputFile] = {}
     for given in inputs:
         if str(given).startswith(PREFIX):
             source = CommonCrawl(fetch or FetchSettings(), progress=progress)
             files |= {str(file): file for file in source.files(str(given))}
+            continue
+        if str(given).startswith(RECORDS_PREFIX):
+            source = CommonCrawl(fetch or FetchSettings(), progress=progress)
+            files |= {str(file): file for file in source.record_files(Path(str(given).removeprefix(RECORDS_PREFIX)))}
             continue
         path = storage.folder(given)
         if not path.exists():
@@ -65,13 +72,19 @@ def shard_names(files: Sequence[InputFile]) -> list[str]:
 
 
 def _folder_of(file: InputFile) -> str:
+    if isinstance(file, CrawlRecords):
+        return str((file.path, file.places))
     return file.path.rpartition("/")[0] if isinstance(file, CrawlFile) else str(file.parent)
 
 
 def input_key(files: Sequence[InputFile]) -> str:
     """Identity of input files: their content (storage.file_key), of a published crawl its paths, which never change."""
-    local = [file for file in files if not isinstance(file, CrawlFile)]
-    published = sorted(file.path for file in files if isinstance(file, CrawlFile))
+    local = [file for file in files if not isinstance(file, (CrawlFile, CrawlRecords))]
+    published = sorted(
+        file.path if isinstance(file, CrawlFile) else f"{file.path} {file.places}"
+        for file in files
+        if isinstance(file, (CrawlFile, CrawlRecords))
+    )
     if not published:
         return storage.file_key(local)
     known = [*published, storage.file_key(local)] if local else published
@@ -80,8 +93,14 @@ def input_key(files: Sequence[InputFile]) -> str:
 
 @contextlib.contextmanager
 def local_file(file: InputFile) -> Iterator[Folder]:
-    """The file where it can be opened, while the block runs; fetched first where it has to be."""
-    if isinstance(file, CrawlFile):
+    """The file where it can be read, while the block runs; fetched first where it has to be.
+
+    Single records come as warc.PartialFile, which `file_kind` and `warc.read_pages` take like a path.
+    """
+    if isinstance(file, CrawlRecords):
+        with file.local() as records:
+            yield cast(Folder, records)
+    elif isinstance(file, CrawlFile):
         with file.local() as path:
             yield path
     else:
@@ -92,8 +111,10 @@ def _kind_by_name(name: str) -> str:
     return "warc" if _WARC_NAME.search(name) else "html" if _HTML_NAME.search(name) else ""
 
 
-def file_kind(path: Folder) -> str:
+def file_kind(path: Folder | PartialFile) -> str:
     """`warc` or `html`, by name, else by the first bytes. Raises InputError when it is neither."""
+    if isinstance(path, PartialFile):
+        return "warc"
     kind = _kind_by_name(path.name)
     if kind:
         return kind

@@ -16,10 +16,12 @@ Memory is bounded by settings.max_html_bytes, whatever a file claims: a few time
 Paper: section 2.1 starts from "all URL-based deduplicated Common Crawl HTML pages" and says nothing of reading.
 """
 
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from ..recipe.schema import ExtractSettings
 from ..records import Page
@@ -69,7 +71,18 @@ class ReadReport:
         self.lost.append(LostRange(start, max(end, start + 1), reason))
 
 
-def read_pages(path: Folder, settings: ExtractSettings, report: ReadReport) -> Iterator[Page]:
+@dataclass(frozen=True)
+class PartialFile:
+    """A crawl file of which only some records are here: `pieces` maps offsets in the file to the bytes there.
+
+    A piece is one gzip member, or several in a row. Its pages are those that the whole file gives, offsets included.
+    """
+
+    name: str
+    pieces: dict[int, bytes]
+
+
+def read_pages(path: Folder | PartialFile, settings: ExtractSettings, report: ReadReport) -> Iterator[Page]:
     """Yield the HTML pages of a WARC or ARC file in file order; `report` is filled on the way.
 
     `Page.offset` is the byte offset in the file of the record, or of the gzip member that holds only this record. Where
@@ -77,19 +90,32 @@ def read_pages(path: Folder, settings: ExtractSettings, report: ReadReport) -> I
     in the inflated file (see record_reader.read_records). It is unique in its file in every case. Damage never raises.
     Raises OSError when the file cannot be opened or its disk fails.
     """
+    if isinstance(path, PartialFile):
+        for start, data in sorted(path.pieces.items()):
+            yield from _pages_at(io.BytesIO(data), len(data), path.name, start, settings, report, is_end=False)
+        return
     size = path.stat().st_size
     with path.open("rb") as file:
-        for found in read_records(file, size, settings.max_html_bytes + _ENVELOPE_BYTES):
-            lost = found if isinstance(found, Gap) else found.cut
-            page = _page_of(found, path.name, settings.max_html_bytes) if isinstance(found, Record) else "lost"
-            if lost and (isinstance(page, str) or not (lost.end >= size or _has_whole_body(found))):
-                report.lose(lost.start, min(lost.end, size), lost.reason[:_MAX_REASON_CHARS])
-            elif isinstance(page, Page):
-                report.num_records += 1
-                report.num_pages += 1
-                yield page
-            else:
-                report.skip(page)
+        yield from _pages_at(file, size, path.name, 0, settings, report, is_end=True)
+
+
+def _pages_at(
+    file: BinaryIO, size: int, name: str, base: int, settings: ExtractSettings, report: ReadReport, *, is_end: bool
+) -> Iterator[Page]:
+    """Pages of an open file that lies at `base` in the file `name`, and, with `is_end`, reaches to its end."""
+    for found in read_records(file, size, settings.max_html_bytes + _ENVELOPE_BYTES):
+        lost = found if isinstance(found, Gap) else found.cut
+        if isinstance(found, Record):
+            found.offset += base
+        page = _page_of(found, name, settings.max_html_bytes) if isinstance(found, Record) else "lost"
+        if lost and (isinstance(page, str) or not ((is_end and lost.end >= size) or _has_whole_body(found))):
+            report.lose(base + lost.start, base + min(lost.end, size), lost.reason[:_MAX_REASON_CHARS])
+        elif isinstance(page, Page):
+            report.num_records += 1
+            report.num_pages += 1
+            yield page
+        else:
+            report.skip(page)
 
 
 def _has_whole_body(record: Record | Gap) -> bool:

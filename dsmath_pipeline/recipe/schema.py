@@ -30,9 +30,14 @@ class FetchSettings(Section):
     """Where Common Crawl's files come from and how politely they are fetched. Decides nothing about the content."""
 
     base_url: str = setting(
-        "https://data.commoncrawl.org/", "where crawl-data/ lies: an address or a folder", OURS + "Common Crawl's own"
+        "https://data.commoncrawl.org/",
+        "where crawl-data/ and cc-index/ lie: an address, s3://bucket/prefix or a folder",
+        OURS + "Common Crawl's own",
     )
     index_url: str = setting("https://index.commoncrawl.org/", "where collinfo.json lies", OURS + "Common Crawl's own")
+    s3_anonymous: bool = setting(
+        False, "ask s3:// without credentials", OURS + "Common Crawl's bucket answers only to AWS accounts"
+    )
     requests_per_second: float = setting(
         1.0, "requests of all processes of this machine together", OURS + "what Common Crawl calls polite", gt=0
     )
@@ -529,6 +534,11 @@ class RlSettings(Section):
         r"\n+",
         "process supervision: a step ends with every match of this regular expression",
         OURS + "not stated; must be that of the process model",
+    )
+    average_steps: bool = setting(
+        False,
+        "process supervision: mean over the steps still to come instead of their sum",
+        OURS + "an option; section 4.1.3 sums, which favours many steps",
     )
     replay_share: float = setting(
         0.1, "historical share of the data that the reward model learns from after an iteration", "section 4.1.4",

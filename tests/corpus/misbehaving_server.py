@@ -86,6 +86,25 @@ def hang_up(answer: Answer) -> None:
     answer.sent = -1
 
 
+def answer_range(answer: Answer, asked: str, whole: bytes) -> None:
+    """`bytes=a-`, `bytes=a-b` and `bytes=-n` of a file."""
+    first, _, last = asked.removeprefix("bytes=").partition("-")
+    start = int(first) if first else max(0, len(whole) - int(last))
+    end = min(int(last) + 1, len(whole)) if first and last else len(whole)
+    if start >= len(whole):
+        answer.status, answer.body = 416, b""
+        answer.headers = {"Content-Range": f"bytes */{len(whole)}"}
+        return
+    answer.start, answer.body, answer.status = start, whole[start:end], 206
+    answer.headers["Content-Length"] = str(len(answer.body))
+    answer.headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(whole)}"
+
+
+def whole_file(answer: Answer) -> None:
+    """The server does not know ranges."""
+    answer.status = 200
+
+
 @contextlib.contextmanager
 def serve(files: dict[str, bytes], *, etag: bool = True) -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
@@ -101,11 +120,8 @@ def serve(files: dict[str, bytes], *, etag: bool = True) -> Iterator[Server]:
                 answer.headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(whole))}
                 if etag:
                     answer.headers["ETag"] = tag
-                if asked and self.headers.get("If-Range") == tag:
-                    answer.start = int(asked.removeprefix("bytes=").rstrip("-"))
-                    answer.body, answer.status = whole[answer.start :], 206
-                    answer.headers["Content-Length"] = str(len(answer.body))
-                    answer.headers["Content-Range"] = f"bytes {answer.start}-{len(whole) - 1}/{len(whole)}"
+                if asked and self.headers.get("If-Range", tag) == tag:
+                    answer_range(answer, asked, whole)
             if time.monotonic() < state.until:
                 status(429)(answer)
             elif whole is not None and state.faults and (fault := state.faults.pop(0)):

@@ -1,7 +1,5 @@
 """Common Crawl's layout, from a server on loopback and from a mirror folder: the documents of the local files."""
 
-import gzip
-import json
 import time
 from pathlib import Path
 
@@ -9,38 +7,22 @@ import pytest
 
 from dsmath_pipeline import storage
 from dsmath_pipeline.corpus.commoncrawl import CommonCrawl, CrawlError, cache_folder
-from dsmath_pipeline.corpus.download import DownloadError
 from dsmath_pipeline.corpus.pages import extract_files
-from dsmath_pipeline.demo.mini_web import write_mini_web
-from dsmath_pipeline.recipe.schema import ExtractSettings, FetchSettings, MiniWebSettings, OptOutSettings
+from dsmath_pipeline.corpus.patience import DownloadError
+from dsmath_pipeline.recipe.schema import ExtractSettings, FetchSettings, OptOutSettings
 from tests.corpus import misbehaving_server as bad
+from tests.corpus.crawl_layout import CRAWL, SEGMENT, fetch_settings, generated_layout, write_mirror
 from tests.corpus.misbehaving_server import Server, serve
-
-CRAWL = "CC-MAIN-2024-10"
-SEGMENT = f"crawl-data/{CRAWL}/segments/1707947473347.0/warc"
 
 
 @pytest.fixture(scope="module")
-def layout(tmp_path_factory) -> dict[str, bytes]:
+def layout() -> dict[str, bytes]:
     """The mini web as one crawl of three files."""
-    folder = tmp_path_factory.mktemp("web")
-    write_mini_web(folder / "web", MiniWebSettings(num_pages=120, num_domains=20, num_warc_files=3), 0)
-    files = sorted((folder / "web").rglob("*.warc.gz"))
-    paths = {f"{SEGMENT}/{file.name}": file.read_bytes() for file in files}
-    crawls = [{"id": CRAWL, "name": "February 2024 Index"}, {"id": "CC-MAIN-2023-50", "name": "December 2023 Index"}]
-    listing = gzip.compress("\n".join([*paths, ""]).encode(), mtime=0)
-    return {"collinfo.json": json.dumps(crawls).encode(), f"crawl-data/{CRAWL}/warc.paths.gz": listing, **paths}
+    return generated_layout()
 
 
 def settings_of(server: Server, **changed) -> FetchSettings:
-    plain = {"requests_per_second": 1000, "timeout_seconds": 5, "max_wait_seconds": 0.02, "give_up_seconds": 60}
-    return FetchSettings(base_url=server.address, index_url=server.address, **{**plain, **changed})
-
-
-def write_mirror(layout: dict[str, bytes], folder: Path) -> None:
-    for name, data in layout.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
+    return fetch_settings(server.address, **changed)
 
 
 def extracted(out: Path, fetch: FetchSettings, spec: str = f"cc:{CRAWL}", workers: int = 1):
@@ -48,11 +30,11 @@ def extracted(out: Path, fetch: FetchSettings, spec: str = f"cc:{CRAWL}", worker
     return manifest, storage.read_table(out).sort_by("id").to_pylist()
 
 
-def test_crawls_and_paths_are_listed_and_asked_for_once(layout, tmp_path):
+def test_crawls_and_paths_are_listed_newest_first_and_asked_for_once(layout, tmp_path):
     with serve(dict(layout)) as server:
         for _ in range(3):
             source = CommonCrawl(settings_of(server), tmp_path)
-            assert [crawl.id for crawl in source.crawls()] == [CRAWL, "CC-MAIN-2023-50"]
+            assert [crawl.id for crawl in source.crawls()] == [CRAWL, "CC-MAIN-2023-50", "CC-MAIN-2012"]
             assert source.warc_paths(CRAWL) == [name for name in layout if name.startswith(SEGMENT)]
         assert sum(server.asked().values()) == 2
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from dsmath_pipeline.corpus.download import Download, DownloadError, download
+from dsmath_pipeline.corpus.download import download
 from dsmath_pipeline.corpus.download_cache import DownloadCache
+from dsmath_pipeline.corpus.patience import Download, DownloadError
 from dsmath_pipeline.corpus.rate_limit import RateLimiter
 from dsmath_pipeline.recipe.schema import FetchSettings
 from tests.corpus import misbehaving_server as bad
