@@ -24,13 +24,13 @@ test: .venv/installed               ## everything CI runs
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/pyrefly check
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile --durations=30
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --durations=30
 
 check: .venv/installed              ## the fast gate: lint, types, import contracts, fast tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/pyrefly check
-	$(BIN)/pytest -q -m "not slow" -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow" -n 2
 
 checks: .venv/installed             ## every asset check on the demo's store
 	$(BIN)/dsmath checks --root $(OUT)

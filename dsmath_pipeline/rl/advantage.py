@@ -12,7 +12,7 @@ group form one set R:
 What the paper leaves open, and what was chosen: std is the sample standard deviation (divides by the count minus 1);
 epsilon is added to it; a group whose rewards are all equal tells nothing, and its advantages are exactly 0; a last
 step reaches to the completion's last token, so that stopping is rewarded with it. The sum over steps grows with their
-number; the paper does not normalise it, nor do we.
+number; the paper does not normalise it; `average_steps` does.
 
 Tensor letters: B groups, G completions of a group, N completions, T tokens.
 """
@@ -37,12 +37,15 @@ def outcome_advantages(rewards_BG: torch.Tensor, epsilon: float, *, divide_by_st
 
 
 def process_advantages(
-    rewards_BGT: torch.Tensor, is_step_end_BGT: torch.Tensor, epsilon: float, *, divide_by_std: bool = True
-) -> torch.Tensor:
+    rewards_BGT: torch.Tensor, is_step_end_BGT: torch.Tensor, epsilon: float, *, divide_by_std: bool = True,
+    average_steps: bool = False,
+) -> torch.Tensor:  # fmt: skip
     """Advantages [B, G, T] of step rewards, each at its step's last token (section 4.1.3).
 
     `is_step_end_BGT` is true on these tokens; rewards elsewhere are not read. Tokens behind the last step get 0.
-    `divide_by_std=False` as in `outcome_advantages`. Raises ValueError for groups of one.
+    `divide_by_std=False` as in `outcome_advantages`. `average_steps` divides every sum by the number of its steps (not
+    in the paper): with the sum, a completion of many middling steps beats a short one that ends badly. Raises
+    ValueError for groups of one.
     """
     _check_group(rewards_BGT)
     is_end_BGT = is_step_end_BGT.bool()
@@ -54,7 +57,7 @@ def process_advantages(
         variance_B11 = scaled_BGT.square().sum((1, 2), keepdim=True) / (count_B11 - 1).clamp(min=1)
         scaled_BGT = scaled_BGT / (variance_B11.sqrt() + epsilon)
     scaled_BGT = scaled_BGT.masked_fill(_steps_without_spread(rewards_BGT, is_end_BGT)[:, None, None], 0.0)
-    return scaled_BGT.flip(2).cumsum(2).flip(2)
+    return _from_here_on(scaled_BGT) / (_from_here_on(is_end_BGT.to(scaled_BGT)).clamp(min=1) if average_steps else 1)
 
 
 def step_tensors(
@@ -111,6 +114,11 @@ def informative_rows(rewards_BG: torch.Tensor) -> torch.Tensor:
     alone, and their number as `num_completions`.
     """
     return (~without_spread(rewards_BG)).repeat_interleave(rewards_BG.shape[1])
+
+
+def _from_here_on(values_BGT: torch.Tensor) -> torch.Tensor:
+    """The sum over this and all later tokens."""
+    return values_BGT.flip(2).cumsum(2).flip(2)
 
 
 def _steps_without_spread(rewards_BGT: torch.Tensor, is_end_BGT: torch.Tensor) -> torch.Tensor:

@@ -6,11 +6,12 @@ from typing import Literal
 import torch
 
 from ..grading.sandbox import Sandbox
-from ..records import Completion, Problem
+from ..recipe.schema import RlSettings
+from ..records import Completion, Grade, Problem
 from ..training.generate import generate
 from .learner import Batch, Learner
 from .reward_model import score_sequences, score_steps
-from .rewards import Grader, format_rewards, grade_completions, length_penalties, mix_rewards, rule_rewards
+from .rewards import Grader, grade_completions, mix_rewards, rule_rewards
 from .rollout import Sequences, sample_groups, to_sequences
 from .steps import step_ends
 from .tool_rollout import sample_tool_groups
@@ -20,7 +21,11 @@ def explore(
     learner: Learner, problems: list[Problem], *, samples_from: Literal["policy", "reference"], rewards_steps: bool,
     grade: Grader | None, sandbox: Sandbox | None,
 ) -> Batch:  # fmt: skip
-    """A group of completions for each of `problems`, rewarded."""
+    """A group of completions for each of `problems`, rewarded.
+
+    Where steps are rewarded, `step_rewards` are the process model's probabilities as they are, and `rewards_BG` their
+    mean times `model_reward_weight` plus `outcome_rewards`: what is watched, not what is learned from.
+    """
     started = time.perf_counter()
     groups, sequences = _sample(learner, problems, samples_from, sandbox)
     sampled = time.perf_counter()
@@ -30,11 +35,10 @@ def explore(
     if rewards_steps:
         assert learner.scorer is not None
         ends = [step_ends(learner.tokenizer, ids, settings.step_pattern) for ids in sequences.completions]
-        scores = score_steps(learner.scorer, sequences, ends)
-        rule = [value for row in rule_rewards(grades) for value in row]
-        steps = _step_rewards(learner, groups, scores, rule)
-        model_rewards = _grouped([min(row, default=0.0) for row in scores], size)
-        rewards_BG = torch.tensor(_grouped([sum(row) / max(len(row), 1) for row in steps], size))
+        steps = score_steps(learner.scorer, sequences, ends)
+        model_rewards = _grouped([min(row, default=0.0) for row in steps], size)
+        means_BG = torch.tensor(_grouped([sum(row) / max(len(row), 1) for row in steps], size))
+        rewards_BG = outcome_rewards(grades, groups, settings) + settings.model_reward_weight * means_BG
     else:
         if learner.scorer is not None and settings.model_reward_weight > 0:
             model_rewards = _grouped(score_sequences(learner.scorer, sequences), size)
@@ -66,21 +70,11 @@ def _sample(
     return groups, to_sequences(learner.tokenizer, problems, groups)
 
 
-def _step_rewards(
-    learner: Learner, groups: list[list[Completion]], scores: list[list[float]], rule: list[float]
-) -> list[list[float]]:
-    """The process model's probability of every step; rule, format and length parts come with the last step."""
-    settings = learner.settings
-    shape = [value for row in format_rewards(groups) for value in row]
-    length = [value for row in length_penalties(groups, settings.max_completion_tokens) for value in row]
-    found = []
-    for row, r, f, n in zip(scores, rule, shape, length, strict=True):
-        steps = [settings.model_reward_weight * score for score in row]
-        if steps:
-            steps[-1] += settings.rule_reward_weight * r + settings.format_reward_weight * f
-            steps[-1] += settings.length_penalty_weight * n
-        found.append(steps)
-    return found
+def outcome_rewards(grades: list[list[Grade]], groups: list[list[Completion]], settings: RlSettings) -> torch.Tensor:
+    """What whole completions earn without the reward model, [B, G]: rule, format and length parts."""
+    rule = rule_rewards(grades)
+    nothing = [[0.0] * len(row) for row in rule]
+    return torch.tensor(mix_rewards(rule, nothing, settings, groups))
 
 
 def held_out_share(learner: Learner, problems: list[Problem], grade: Grader | None) -> float:

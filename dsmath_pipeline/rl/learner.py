@@ -59,7 +59,8 @@ class Batch:
     groups: list[list[Completion]]
     grades: list[list[Grade]]
     rewards_BG: torch.Tensor
-    """Of whole completions; where steps are rewarded, the mean of their rewards."""
+    """Of whole completions; where steps are rewarded, `model_reward_weight` times their mean, plus the
+    other parts."""
     model_rewards: list[list[float]] | None
     step_rewards: list[list[float]] | None
     """One list for each of the N completions; None: completions are rewarded."""

@@ -17,6 +17,9 @@ RUNS: tuple[str, ...] = (*get_args(RlMethod), ITERATED)
 HELD_OUT_QUESTIONS = 100
 """Solved greedily every few steps: the points of the curves. Not trained on, and the same for every method."""
 
+PROCESS_WEIGHT = 0.3
+"""Of the steps beside the rule; with 1 the demonstration's policy learns to please its process model (docs/rl.md)."""
+
 
 def method_settings(settings: RlSettings, name: str) -> RlSettings:
     """The recipe's settings for one of RUNS; they differ from method to method as little as can be."""
@@ -24,7 +27,7 @@ def method_settings(settings: RlSettings, name: str) -> RlSettings:
         raise ValueError(f"unknown run {name!r}: choose one of {', '.join(RUNS)}")
     changes: dict[str, Any] = {"method": name}
     if name == "grpo_process":
-        changes["model_reward_weight"] = settings.model_reward_weight or 1.0
+        changes["model_reward_weight"] = settings.model_reward_weight or PROCESS_WEIGHT
     if name == ITERATED:
         changes = {
             "method": "grpo_outcome", "num_iterations": 2, "num_steps": max(1, settings.num_steps // 2),

@@ -25,9 +25,6 @@ from ..tokens.hub import TOKENIZER_FILES
 from ..tokens.tokenizer import BOS_ID, EOS_ID, PAD_ID, bos_id, load_tokenizer, special_ids
 from .distributed import is_main, num_processes
 
-_ONE_THREAD_WEIGHTS = 1_000_000
-
-
 class ModelError(RuntimeError):
     """A model folder is missing or cannot be used; the message says what to do."""
 
@@ -36,13 +33,6 @@ def be_quiet() -> None:
     """Keep transformers from drawing bars and printing notes: the library reports through `Progress` only."""
     disable_progress_bar()
     set_verbosity_error()
-
-
-def limit_threads(model: torch.nn.Module) -> None:
-    """Compute a model of at most a million weights on one thread: on several, waiting costs more than they save, many
-    times more on a busy machine. Done for the whole process, unless OMP_NUM_THREADS says otherwise."""
-    if num_parameters(model) <= _ONE_THREAD_WEIGHTS and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)
 
 
 def pick_device(device: str = "") -> str:
@@ -82,9 +72,7 @@ def build_model(
         num_key_value_heads=settings.num_heads, max_position_embeddings=settings.max_positions,
         initializer_range=settings.initializer_range, tie_word_embeddings=True, **tokens,
     )  # fmt: skip
-    model = LlamaForCausalLM(config)
-    limit_threads(model)
-    return model
+    return LlamaForCausalLM(config)
 
 
 def foreign_config(settings: ModelSettings) -> PretrainedConfig:
@@ -114,8 +102,7 @@ def load_model(folder: Folder, device: str = "", *, trust_remote_code: bool = Fa
 
 
 def to_device(model: PreTrainedModel, device: str = "") -> PreTrainedModel:
-    """The model on the device (see `pick_device`); see also `limit_threads`."""
-    limit_threads(model)
+    """The model on the device (see `pick_device`)."""
     torch.nn.Module.to(model, pick_device(device))
     return model
 

@@ -142,6 +142,37 @@ def test_process_advantages_without_std_by_hand():
     assert found[0, :4].tolist() == pytest.approx([-1 / 3, -1 / 3, -2 / 3, -2 / 3], abs=1e-7)
 
 
+def test_averaged_process_advantages_by_hand():
+    # as above, normalised 0.577350, -1.154701 and 0.577350: tokens 0 1 of the first see two steps, so half their sum
+    found = of_group([[1.0, 0.0], [1.0]], [[1, 3], [2]], [4, 3], 0.0, average_steps=True)
+    third = 1 / math.sqrt(3)
+    assert found[0, :5].tolist() == pytest.approx([-third / 2, -third / 2, -2 * third, -2 * third, 0.0])
+    assert found[1, :5].tolist() == pytest.approx([third, third, third, 0.0, 0.0])
+
+
+@given(step_groups())
+def test_averaged_process_advantages_equal_the_slow_ones(group):
+    found = of_group(*group, average_steps=True)
+    if len({r for row in group[0] for r in row}) < 2:
+        assert (found == 0).all()
+        return
+    sums = slow_process_advantages(*group, 9, 1e-6)
+    for n, (ends, length) in enumerate(zip(group[1], group[2], strict=True)):
+        moved = [*ends[:-1], length - 1]
+        counts = [max(1, sum(end >= t for end in moved)) for t in range(9)]
+        expected = [value / count for value, count in zip(sums[n], counts, strict=True)]
+        assert found[n].tolist() == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_sum_prefers_many_middling_steps_and_the_mean_the_better_one():
+    # mean of all step rewards: (4 * 0.6 + 0.7 + 2 * 0.1) / 7 = 0.4714; sums of the differences from it, at token 0
+    rewards, ends, lengths = [[0.6] * 4, [0.7], [0.1, 0.1]], [[0, 1, 2, 3], [3], [0, 1]], [4, 4, 2]
+    summed = of_group(rewards, ends, lengths, divide_by_std=False)[:, 0]
+    averaged = of_group(rewards, ends, lengths, divide_by_std=False, average_steps=True)[:, 0]
+    assert summed.tolist() == pytest.approx([0.5143, 0.2286, -0.7429], abs=1e-4)
+    assert averaged.tolist() == pytest.approx([0.1286, 0.2286, -0.3714], abs=1e-4)
+
+
 def test_groups_of_steps_do_not_influence_each_other():
     rewards, is_end = torch.rand(3, 2, 4, generator=torch.Generator().manual_seed(0)), torch.ones(3, 2, 4)
     together = process_advantages(rewards, is_end, 1e-6)

@@ -92,14 +92,14 @@ def test_every_method_trains_and_a_killed_run_ends_alike(base, name):
 
 
 def test_process_supervision_rewards_every_step(base, process_model):
-    _, metrics = train(base, "ps", process_model, method="grpo_process", model_reward_weight=1.0)
+    _, metrics = train(base, "ps", process_model, method="grpo_process", model_reward_weight=0.5)
     rows = storage.read_table(base.parent / "ps" / "samples").to_pylist()
     assert any(len(row["step_rewards"]) > 1 for row in rows)
     for row in rows:
-        *early, last = row["step_rewards"]
-        assert all(0 < reward < 1 for reward in early)  # probabilities of the process model
-        assert (1 < last < 2) == (row["verdict"] == "correct")  # the rule comes with the last step
-        assert row["reward"] == pytest.approx(sum(row["step_rewards"]) / len(row["step_rewards"]), abs=1e-6)
+        steps = row["step_rewards"]
+        assert all(0 < reward < 1 for reward in steps)  # probabilities of the process model, the last one's too
+        rule = float(row["verdict"] == "correct")
+        assert row["reward"] == pytest.approx(0.5 * sum(steps) / len(steps) + rule, abs=1e-6)
     assert metrics[0]["model_reward"] is not None
 
 
@@ -112,15 +112,45 @@ def test_reward_model_and_method_must_fit(base, process_model):
         method("sarsa")
 
 
-def test_step_advantages_are_placed_at_the_tokens_that_the_steps_cover():
-    learner = type("L", (), {"settings": SETTINGS.model_copy(update={"std_epsilon": 0.0})})()
-    batch = batch_of(
-        [[0.0, 0.0]], [[True, False]], steps=[[1.0, 0.0], [0.0]], ends=[[1, 2], [1]]
-    )  # fmt: skip
-    # R = {1, 0, 0}: mean 1/3, sample std sqrt(1/3); normalised 2/sqrt(3) and -1/sqrt(3) twice
-    high, low = 2 / 3**0.5, -1 / 3**0.5
-    expected = [[high + low, high + low, low], [low, low, 0.0]]
-    assert torch.allclose(step_advantages(learner, batch), torch.tensor(expected), atol=1e-6)
+# A group of two completions of 3 and 2 tokens. Step rewards {1, 0, 0}: mean 1/3, sample std sqrt(1/3), so a step is
+# worth 2/sqrt(3) or -1/sqrt(3). Rule: right and wrong, worth 1/sqrt(2) and -1/sqrt(2) (mean 1/2, std sqrt(1/2)).
+HIGH, LOW, RULE = 2 / 3**0.5, -1 / 3**0.5, 1 / 2**0.5
+STEPS = {"steps": [[1.0, 0.0], [0.0]], "ends": [[1, 2], [1]]}
+PROCESS = torch.tensor([[HIGH + LOW, HIGH + LOW, LOW], [LOW, LOW, 0.0]])
+
+
+def advantages(correct=(True, False), batch=None, **changes):
+    learner = type("L", (), {"settings": SETTINGS.model_copy(update={"std_epsilon": 0.0, **changes})})()
+    return step_advantages(learner, batch or batch_of([[0.0, 0.0]], [list(correct)], **STEPS))
+
+
+def test_without_rule_step_advantages_are_the_papers_process_supervision():
+    found = advantages(rule_reward_weight=0.0, model_reward_weight=1.0)
+    assert torch.allclose(found, PROCESS, atol=1e-6)
+
+
+def test_the_rule_is_compared_among_completions_and_the_model_among_steps():
+    outcome = torch.tensor([[RULE, RULE, RULE], [-RULE, -RULE, 0.0]])  # nothing behind the second one's last token
+    assert torch.allclose(advantages(model_reward_weight=1.0), PROCESS + outcome, atol=1e-6)
+    assert torch.allclose(advantages(model_reward_weight=0.25), 0.25 * PROCESS + outcome, atol=1e-6)
+    assert torch.allclose(advantages(model_reward_weight=0.0), outcome, atol=1e-6)
+
+
+def test_step_advantages_can_be_averaged():
+    mean = PROCESS / torch.tensor([[2.0, 2.0, 1.0], [1.0, 1.0, 1.0]])  # over the steps still to come
+    found = advantages(rule_reward_weight=0.0, model_reward_weight=1.0, average_steps=True)
+    assert torch.allclose(found, mean, atol=1e-6)
+
+
+def test_a_rule_that_tells_no_completions_apart_leaves_the_steps_as_they_are():
+    for correct in ((True, True), (False, False)):
+        assert torch.allclose(advantages(correct, model_reward_weight=1.0), PROCESS, atol=1e-6)
+
+
+def test_right_answers_do_not_make_the_steps_before_the_last_look_worse():
+    # all steps have the same probability and all answers are right: nothing to learn, however many steps there are
+    batch = batch_of([[0.0, 0.0]], [[True, True]], steps=[[0.5, 0.5], [0.5]], ends=[[1, 2], [1]])
+    assert (advantages(batch=batch, model_reward_weight=1.0) == 0).all()
 
 
 def test_online_rft_samples_from_the_policy_and_rft_from_the_sft_model(base):

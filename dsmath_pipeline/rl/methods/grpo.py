@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from ..advantage import informative_rows, outcome_advantages, process_advantages, step_tensors
+from ..explore import outcome_rewards
 from ..learner import Batch, Learner
 from ..objective import completion_mean, grpo_loss
 from ..rollout import for_tokens
@@ -41,16 +42,29 @@ def group_advantages(learner: Learner, batch: Batch) -> torch.Tensor:
 
 
 def step_advantages(learner: Learner, batch: Batch) -> torch.Tensor:
-    """Group-relative advantages of every token, by position in the completion: [N, T] (section 4.1.3)."""
+    """Group-relative advantages of every token, by position in the completion: [N, T].
+
+    `model_reward_weight` times those of the process model's steps (section 4.1.3), plus those of what whole completions
+    earn: rule, format and length (section 4.1.2). Each part is compared within its own kind, so a right answer neither
+    raises the mean that steps are measured by nor makes the steps before the last look worse. Without the second part
+    (its weights 0) this is the paper's process supervision; the sum of both is not in the paper.
+    """
     assert batch.step_rewards is not None and batch.step_ends is not None
+    settings = learner.settings
     lengths = [len(ids) for ids in batch.sequences.completions]
     rewards_NT, is_end_NT = step_tensors(batch.step_rewards, batch.step_ends, lengths, batch.longest)
     shape = (len(batch.groups), -1, batch.longest)
-    settings = learner.settings
-    advantages_BGT = process_advantages(
-        rewards_NT.view(shape), is_end_NT.view(shape), settings.std_epsilon, divide_by_std=settings.divide_by_std
+    process_BGT = process_advantages(
+        rewards_NT.view(shape), is_end_NT.view(shape), settings.std_epsilon, divide_by_std=settings.divide_by_std,
+        average_steps=settings.average_steps,
+    )  # fmt: skip
+    outcome_BG = outcome_advantages(
+        outcome_rewards(batch.grades, batch.groups, settings),
+        settings.std_epsilon,
+        divide_by_std=settings.divide_by_std,
     )
-    return advantages_BGT.flatten(0, 1)
+    is_token_NT = torch.arange(batch.longest) < torch.tensor(lengths)[:, None]
+    return settings.model_reward_weight * process_BGT.flatten(0, 1) + outcome_BG.flatten()[:, None] * is_token_NT
 
 
 def trained_rows(learner: Learner, batch: Batch) -> list[int] | None:
