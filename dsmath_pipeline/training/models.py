@@ -25,6 +25,7 @@ from ..tokens.hub import TOKENIZER_FILES
 from ..tokens.tokenizer import BOS_ID, EOS_ID, PAD_ID, bos_id, load_tokenizer, special_ids
 from .distributed import is_main, num_processes
 
+
 class ModelError(RuntimeError):
     """A model folder is missing or cannot be used; the message says what to do."""
 
