@@ -28,9 +28,8 @@ test: .venv/installed               ## everything CI runs
 
 check: .venv/installed              ## the fast gate: lint, types, import contracts, fast tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/lint-imports
-	$(BIN)/pyrefly check
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow" -n 2
+	{ $(BIN)/pyrefly check && $(BIN)/lint-imports; } & types=$$!; \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow" -n 2; tests=$$?; wait $$types && exit $$tests
 
 checks: .venv/installed             ## every asset check on the demo's store
 	$(BIN)/dsmath checks --root $(OUT)

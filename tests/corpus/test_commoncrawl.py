@@ -62,6 +62,7 @@ def test_a_crawl_that_is_not_there(layout, tmp_path):
         CommonCrawl(settings_of(server), tmp_path).files("cc:CC-MAIN-1999-01")
 
 
+@pytest.mark.slow
 def test_a_misbehaving_server_gives_the_documents_of_a_mirror(layout, tmp_path, monkeypatch):
     monkeypatch.setenv("DSMATH_CACHE", str(tmp_path / "cache"))
     write_mirror(layout, tmp_path / "mirror")
@@ -83,6 +84,7 @@ def read_lost(out: Path) -> int:
     return storage.read_manifest(out).counts["lost"]
 
 
+@pytest.mark.slow
 def test_the_allowed_rate_holds_for_all_workers(layout, tmp_path, monkeypatch):
     monkeypatch.setenv("DSMATH_CACHE", str(tmp_path / "cache"))
     with serve(dict(layout)) as server:
@@ -94,6 +96,7 @@ def test_the_allowed_rate_holds_for_all_workers(layout, tmp_path, monkeypatch):
     assert all(b - a >= 0.8 * 0.2 * 5 for a, b in zip(times, times[5:], strict=False))
 
 
+@pytest.mark.slow
 def test_finished_files_are_not_fetched_again(layout, tmp_path, monkeypatch):
     monkeypatch.setenv("DSMATH_CACHE", str(tmp_path / "cache"))
     paths = [name for name in layout if name.startswith(SEGMENT)]

@@ -166,6 +166,7 @@ def ask(state: Path, times: list[float]) -> None:
         times.append(time.time())
 
 
+@pytest.mark.slow
 def test_processes_share_the_rate(tmp_path):
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
@@ -201,6 +202,7 @@ def test_the_cache_keeps_what_was_used_last_and_what_is_in_use(tmp_path):
     assert sum(file.stat().st_size for file in (tmp_path / "files").glob("*/*")) <= 1000
 
 
+@pytest.mark.slow
 def test_a_file_is_fetched_once_for_all_who_wait(tmp_path):
     log = tmp_path / "log"
     context = multiprocessing.get_context("spawn")

@@ -48,6 +48,7 @@ def crawl(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_record_is_accounted_for(crawl: Path, tmp_path: Path) -> None:
     manifest = extract_files([crawl], tmp_path / "out", SETTINGS, workers=1)
     counts = manifest.counts

@@ -120,6 +120,7 @@ def test_a_killed_evaluation_keeps_its_finished_chunks(model, data, tmp_path, mo
     assert read_table(tmp_path / "out" / "results.parquet").equals(read_table(tmp_path / "whole" / "results.parquet"))
 
 
+@pytest.mark.slow
 def test_an_evaluation_killed_by_the_system_goes_on_with_its_finished_problems_kept(model, data, tmp_path):
     command = [sys.executable, "-m", "tests.evaluation.killed_evaluation", str(tmp_path)]
     process = subprocess.Popen(command, cwd=Path(__file__).parents[2])

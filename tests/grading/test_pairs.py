@@ -99,6 +99,7 @@ def test_every_answer_equals_itself_however_it_is_decorated(answer):
         assert decide(answer, same, symbolic=False).is_correct
 
 
+@pytest.mark.slow
 @given(_ANSWER, _ANSWER)
 @settings(max_examples=600, deadline=None)
 def test_the_exact_rules_are_symmetric(first, second):

@@ -161,6 +161,7 @@ def test_random_numbers_differ_from_program_to_program(sandbox):
         assert len({result.stdout for result in sandbox.run([program] * 4)}) == 4
 
 
+@pytest.mark.slow
 @needs_jail
 def test_what_a_program_leaves_is_gone_even_if_it_cannot_be_removed():
     with Sandbox(workers=1) as single:
@@ -178,6 +179,7 @@ def test_what_a_program_leaves_is_gone_even_if_it_cannot_be_removed():
         assert jail.process.pid != first  # a folder that cannot be read cannot be emptied: the jail was replaced
 
 
+@pytest.mark.slow
 @needs_jail
 def test_a_worker_replaced_in_a_thread_outlives_the_thread():
     with Sandbox(workers=1) as single:

@@ -69,6 +69,7 @@ def test_there_are_enough_attacks_of_every_kind():
     assert set(attacks.HARMLESS) | set(attacks.MUST_BE_STOPPED) <= set(attacks.ATTACKS)
 
 
+@pytest.mark.slow
 def test_attacks_are_refused_and_leave_nothing():
     need("bubblewrap")
     found = report(runner("bubblewrap", QUICK))

@@ -195,6 +195,7 @@ def test_held_out_shares_come_close_to_what_was_asked_for():
         assert abs(found - 20_000 * share) < 4 * (20_000 * share * (1 - share)) ** 0.5  # four standard deviations
 
 
+@pytest.mark.slow
 def test_encoding_holds_one_block_of_texts_at_a_time(folders, monkeypatch):
     root, _, _ = folders
     texts = pa.array([f"{i} " + "word " * 400 for i in range(3000)])  # 6 MB of text

@@ -86,6 +86,7 @@ def test_held_out_perplexity_is_that_of_a_plain_loop_over_the_held_out_tokens(ro
     assert manifest.counts["held_out_perplexity_corpus"] == pytest.approx(rows[-1]["perplexity"], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_measuring_more_often_trains_the_same_model(root):
     train(root, "often", held_out_steps=1)
     train(root, "seldom", held_out_steps=8)
@@ -111,6 +112,7 @@ def test_mfu_is_tokens_times_flops_over_the_named_peak(root):
     assert set(metrics(root, "no_mfu")["mfu"]) == {None}  # a CPU's peak is not known
 
 
+@pytest.mark.slow
 def test_recomputing_activations_changes_no_result(root):
     plain, saved = train(root, "plain"), train(root, "recomputed", gradient_checkpointing=True)
     assert plain.key == saved.key
