@@ -6,9 +6,6 @@ Every stage skips itself when its artifact is current, so starting an interrupte
 from collections.abc import Callable
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from . import stages, storage
 from .stages import MODELS, Run
 from .storage import Folder, Manifest
@@ -86,9 +83,7 @@ def _copy_scores(source: Folder, out: Folder) -> None:
     with storage.stage(out, "scores", "1", None, {"scores": source}) as stage:
         if stage.artifact:
             for file in storage.parquet_files(source):
-                with file.open("rb") as opened:
-                    table: pa.Table = pq.read_table(opened)
-                stage.artifact.write_table(file.name, table)
+                stage.artifact.write_table(file.name, storage.read_table(file))
 
 
 def _write_summary(run: Run) -> dict[str, Any]:

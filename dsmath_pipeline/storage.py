@@ -111,16 +111,37 @@ def parquet_files(path: Folder) -> list[Folder]:
 def read_table(path: Folder, columns: Sequence[str] | None = None) -> pa.Table:
     """All rows of a folder of Parquet files (or of one file).
 
-    Raises ArtifactError when there is no Parquet file.
+    Raises ArtifactError when there is no Parquet file or a column is missing.
     """
     files = parquet_files(path)
     if not files:
         raise ArtifactError(f"no Parquet file in {path}")
-    tables = []
-    for file in files:
-        with file.open("rb") as source:
-            tables.append(pq.read_table(source, columns=list(columns) if columns is not None else None))
-    return pa.concat_tables(tables)
+    return pa.concat_tables([_read_parquet(file, columns) for file in files])
+
+
+def table_batches(path: Folder, columns: Sequence[str] | None = None, max_rows: int = 1024) -> Iterator[pa.RecordBatch]:
+    """The rows of a folder of Parquet files (or of one file), at most `max_rows` at once."""
+    for file in parquet_files(path):
+        with file.open("rb") as source, pq.ParquetFile(source, pre_buffer=False) as opened:
+            yield from opened.iter_batches(max_rows, columns=columns, use_threads=False)
+
+
+def _read_parquet(file: Folder, columns: Sequence[str] | None) -> pa.Table:
+    """Arrow opens local files itself. Python's file objects it reads in this thread alone: a thread of Arrow's that
+    still drops such an object while the interpreter ends aborts the whole process (Python before 3.14)."""
+    if not isinstance(file, UPath):
+        with pq.ParquetFile(str(file)) as opened:
+            return _columns(opened, columns, file, use_threads=True)
+    with file.open("rb") as source, pq.ParquetFile(source, pre_buffer=False) as opened:
+        return _columns(opened, columns, file, use_threads=False)
+
+
+def _columns(opened: pq.ParquetFile, columns: Sequence[str] | None, file: Folder, *, use_threads: bool) -> pa.Table:
+    if columns is None:
+        return opened.read(use_threads=use_threads)
+    if missing := [name for name in columns if name not in opened.schema_arrow.names]:
+        raise ArtifactError(f"{file} has no column {', '.join(missing)}")
+    return opened.read(columns=list(columns), use_threads=use_threads).select(list(columns))
 
 
 def read_manifest(path: Folder) -> Manifest:

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from .. import storage
 from ..compute import map_shards
@@ -121,10 +120,8 @@ def _write_lines(path: Path, seed_set: Folder, fold: int) -> int:
 
 
 def _rows(seed_set: Folder) -> Iterator[dict[str, Any]]:
-    for file in storage.parquet_files(seed_set):
-        with file.open("rb") as source:
-            for batch in pq.ParquetFile(source).iter_batches(batch_size=4096, columns=SEED_SET_SCHEMA.names):
-                yield from batch.to_pylist()
+    for batch in storage.table_batches(seed_set, SEED_SET_SCHEMA.names, max_rows=4096):
+        yield from batch.to_pylist()
 
 
 def run_fasttext(lines: Path, model: Path, arguments: dict[str, Any]) -> None:

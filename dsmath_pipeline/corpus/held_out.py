@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from .. import storage
 from ..progress import SILENT, Progress
@@ -126,10 +125,8 @@ def _sorted_rows(sample: Sample) -> list[dict[str, Any]]:
 
 
 def _rows(path: Folder, columns: list[str]) -> Iterator[dict[str, Any]]:
-    for file in storage.parquet_files(path):
-        with file.open("rb") as source:
-            for batch in pq.ParquetFile(source).iter_batches(batch_size=1024, columns=columns):
-                yield from batch.to_pylist()
+    for batch in storage.table_batches(path, columns):
+        yield from batch.to_pylist()
 
 
 def coarse_language(language: str | None) -> str:

@@ -8,7 +8,6 @@ Writes records.DOCUMENT_SCHEMA without formulas and rules, one shard for each do
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ..progress import SILENT, Progress, track
 from ..storage import Folder, Manifest, parquet_files, read_table, stage
@@ -27,8 +26,7 @@ def select_natural_language(
         if run.artifact:
             taken = read_table(collected, ["id"])["id"].combine_chunks()
             for file in track(parquet_files(unique_documents), "natural language", progress):
-                with file.open("rb") as source:
-                    table = pq.read_table(source, columns=COLUMNS)
+                table = read_table(file, COLUMNS)
                 wanted = pc.and_(
                     pc.is_in(table["language"], value_set=pa.array(LANGUAGES)),
                     pc.invert(pc.is_in(table["id"], value_set=taken)),

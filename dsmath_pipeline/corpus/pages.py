@@ -139,7 +139,7 @@ def extract_to_file(
         unfinished = Path(scratch) / "documents.parquet"
         with pq.ParquetWriter(unfinished, DOCUMENT_SCHEMA, compression="zstd") as writer:
             for file in storage.parquet_files(documents):
-                writer.write_table(pq.read_table(str(file)).cast(DOCUMENT_SCHEMA))
+                writer.write_table(storage.read_table(file).cast(DOCUMENT_SCHEMA))
         unfinished.replace(target)
     return {**manifest.counts, "num_rows": manifest.num_rows}
 

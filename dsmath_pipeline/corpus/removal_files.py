@@ -30,8 +30,7 @@ def clean_table(file: Folder, rules: OptOutRules) -> None:
 
     Prefixes above a covered address stay with their figures, but lose their sample titles.
     """
-    with file.open("rb") as source:
-        table = pq.read_table(source)
+    table = storage.read_table(file)
     columns = set(table.column_names)
     name = next((n for n in ("url", "url_prefix", "domain") if n in columns), "")
     if not name or (name != "url" and "num_pages" not in columns):

@@ -201,7 +201,7 @@ def score_parquet(classifier: Classifier, file: Folder) -> pa.Table:
     parts = []
     with file.open("rb") as source:
         for batch in _batches(
-            pq.ParquetFile(source, buffer_size=_BYTES_AT_ONCE), ["id", "url", "domain", "num_tokens"]
+            pq.ParquetFile(source, buffer_size=_BYTES_AT_ONCE, pre_buffer=False), ["id", "url", "domain", "num_tokens"]
         ):
             parts.append(_score_table(batch, _logits_by_fold(classifier, batch)))
     return pa.concat_tables(parts) if parts else SCORE_SCHEMA.empty_table()
@@ -253,7 +253,7 @@ def _existing_files(path: Folder) -> list[Folder]:
 
 def _score_any(classifier: Classifier, file: Folder) -> pa.Table:
     with file.open("rb") as source:
-        parquet = pq.ParquetFile(source, buffer_size=_BYTES_AT_ONCE)
+        parquet = pq.ParquetFile(source, buffer_size=_BYTES_AT_ONCE, pre_buffer=False)
         names = parquet.schema_arrow.names
         if "text" not in names:
             raise ArtifactError(f"{file} has no column `text`; its columns are {', '.join(names)}")

@@ -16,7 +16,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from .. import storage
 from ..progress import SILENT, Progress
@@ -43,7 +42,6 @@ SEED_SET_SCHEMA = pa.schema(
 )
 
 _ROWS_IN_A_SHARD = 20_000
-_TEXTS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ def fold_of(ident: str, num_folds: int) -> int:
 
 
 def _offer_seed(draw: _Draw, seed: Folder) -> None:
-    for batch in _batches(seed, ["url", "text"]):
+    for batch in storage.table_batches(seed, ["url", "text"]):
         for row in batch.to_pylist():
             draw.positives.offer(seed_text_id(row["url"], row["text"]), "seed")
 
@@ -122,7 +120,7 @@ def _offer_pages(draw: _Draw, unique_documents: Folder, previous: Previous | Non
     labels = UrlLabels([label for path in previous.annotations for label in read_annotations(path)] if previous else [])
     collected = storage.read_table(previous.collected, ["id"])["id"].combine_chunks() if previous else None
     num_excluded = 0
-    for batch in _batches(unique_documents, ["id", "url"]):
+    for batch in storage.table_batches(unique_documents, ["id", "url"]):
         taken = pc.is_in(batch["id"], value_set=collected).to_pylist() if collected is not None else None
         for number, row in enumerate(batch.to_pylist()):
             was_collected = taken is not None and taken[number]
@@ -134,12 +132,6 @@ def _offer_pages(draw: _Draw, unique_documents: Folder, previous: Previous | Non
             else:
                 draw.negatives.offer(row["id"], "crawl")
     return num_excluded
-
-
-def _batches(path: Folder, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    for file in storage.parquet_files(path):
-        with file.open("rb") as source:
-            yield from pq.ParquetFile(source).iter_batches(batch_size=_TEXTS_AT_ONCE, columns=columns)
 
 
 def _write(
@@ -178,10 +170,10 @@ def _write(
 
 def _drawn_texts(origins: dict[str, str], seed: Folder, unique_documents: Folder) -> Iterator[list[dict[str, str]]]:
     """Batches of id, url and text of the drawn seed texts, then of the drawn crawl pages, in the order of the files."""
-    for batch in _batches(seed, ["url", "text"]):
+    for batch in storage.table_batches(seed, ["url", "text"]):
         rows = [{"id": seed_text_id(row["url"], row["text"]), **row} for row in batch.to_pylist()]
         yield [row for row in rows if row["id"] in origins]
-    for batch in _batches(unique_documents, ["id", "url", "text"]):
+    for batch in storage.table_batches(unique_documents, ["id", "url", "text"]):
         yield [row for row in batch.to_pylist() if row["id"] in origins]
 
 

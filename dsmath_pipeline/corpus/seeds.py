@@ -101,13 +101,14 @@ def read_rows(path: Folder) -> Iterator[tuple[int, dict[str, Any] | str]]:
 
 def _parquet_rows(path: Folder) -> Iterator[tuple[int, dict[str, Any] | str]]:
     with path.open("rb") as file:
-        table = pq.ParquetFile(file)
+        table = pq.ParquetFile(file, pre_buffer=False)
         names = table.schema_arrow.names
         missing = {"url", "text"} - set(names)
         if missing:
             raise SeedError(f"{path} has no column {', '.join(sorted(missing))}; it needs url, text and date")
         number = 0
-        for batch in table.iter_batches(columns=[column for column in SEED_SCHEMA.names if column in names]):
+        columns = [column for column in SEED_SCHEMA.names if column in names]
+        for batch in table.iter_batches(columns=columns, use_threads=False):
             for row in batch.to_pylist():
                 number += 1
                 yield number, row

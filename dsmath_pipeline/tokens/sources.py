@@ -85,7 +85,8 @@ def read_texts(part: TextPart) -> Iterator[str]:
             # buffered pages: a row group of gigabytes is never held whole
             file = pq.ParquetFile(source, buffer_size=1 << 20, pre_buffer=False)
             column = _text_column(file, part.file)
-            for batch in file.iter_batches(_READ_ROWS, row_groups=list(part.row_groups), columns=[column]):
+            groups = list(part.row_groups)
+            for batch in file.iter_batches(_READ_ROWS, row_groups=groups, columns=[column], use_threads=False):
                 yield from (text for text in batch.column(0).to_pylist() if text)
         return
     is_found = has_lines = False

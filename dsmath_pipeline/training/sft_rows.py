@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow.parquet as pq
-
+from .. import storage
 from ..storage import MANIFEST, ArtifactError, Folder
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
@@ -92,8 +91,7 @@ def _read_json(file: Folder) -> Iterator[RawRow]:
 
 def _read_parquet(file: Folder) -> Iterator[RawRow]:
     number = 0
-    with file.open("rb") as source:
-        for batch in pq.ParquetFile(source).iter_batches(1000):
-            for value in batch.to_pylist():
-                number += 1
-                yield RawRow(str(file), number, value)
+    for batch in storage.table_batches(file):
+        for value in batch.to_pylist():
+            number += 1
+            yield RawRow(str(file), number, value)
