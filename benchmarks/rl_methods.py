@@ -3,10 +3,10 @@
     python -m benchmarks.rl_methods --run runs/demo [--steps N] [--completions N] [--seeds N] [--methods NAME ...]
 
 Every method starts from the SFT model of a finished demonstration, sees the same questions in the same order with as
-many completions, and differs in `rl.method` and what CHOSEN says; the reward models of GRPO with process supervision
-and of iterated GRPO are trained here. Measured by greedy accuracy on the held-out problems; figures 5 and 6 of the
-paper draw such curves. Runs go seed by seed and each is an artifact below --work: an interrupted benchmark goes on
-where it stopped, and a later call with more seeds or methods adds to it. Prints a table and writes
+many completions, and differs as `dsmath_pipeline.rl.method_runs` says; the reward models of GRPO with process
+supervision and of iterated GRPO are trained here. Measured by greedy accuracy on the held-out problems; figures 5 and 6
+of the paper draw such curves. Runs go seed by seed and each is an artifact below --work: an interrupted benchmark goes
+on where it stopped, and a later call with more seeds or methods adds to it. Prints a table and writes
 benchmarks/results/rl_methods.json after every run.
 """
 
@@ -24,6 +24,7 @@ from dsmath_pipeline import storage
 from dsmath_pipeline.recipe.presets import load_recipe
 from dsmath_pipeline.recipe.schema import RlSettings
 from dsmath_pipeline.records import Problem
+from dsmath_pipeline.rl.method_runs import ITERATED, RUNS, method_settings
 from dsmath_pipeline.rl.reward_model import train_reward_model
 from dsmath_pipeline.rl.rewards import grade_completions
 from dsmath_pipeline.rl.trainer import train_rl
@@ -32,25 +33,11 @@ from dsmath_pipeline.tokens.tokenizer import load_tokenizer, special_ids
 from dsmath_pipeline.training.generate import generate
 from dsmath_pipeline.training.models import load_model
 
-ITERATED = "grpo_iterated"
-METHODS = ("grpo_outcome", "grpo_process", "online_rft", "rft", "reinforce", "ppo", "trpo", "dpo", ITERATED)
-"""The methods of the recipe, and GRPO in two iterations of half the length, with an outcome model beside the rule."""
 REWARD_MODELS: dict[str, dict[str, Any]] = {
     "grpo_process": {"kind": "process", "num_questions": 2000, "num_epochs": 4},
     ITERATED: {"kind": "outcome", "num_questions": 1000, "samples_per_question": 8, "num_epochs": 4},
 }
 """Settings of the reward model of each method that has one."""
-CHOSEN: dict[str, dict[str, Any]] = {
-    # At weight 1 the process model is gamed; 0.3 leaves the rule in the lead.
-    "grpo_process": {"model_reward_weight": 0.3},
-    # Only ever raises likelihoods, without a KL term: at 5e-4 it drifts faster than it learns.
-    "online_rft": {"learning_rate": 2e-4},
-    ITERATED: {"model_reward_weight": 0.3},
-}
-"""Settings that differ from the demonstration's, by method: chosen on seed 0 with held-out training questions, never
-with the problems of the final accuracy."""
-MICRO_BATCH = 32
-"""Completions in one forward pass; changes no result, and is the fastest for such a model on one thread."""
 
 
 def accuracy(model: Path, problems: Path, max_tokens: int, most: int) -> dict[str, float]:
@@ -79,16 +66,14 @@ def reward_model(method: str, run: Path, work: Path) -> Path | None:
 
 
 def settings_of(method: str, options: argparse.Namespace) -> RlSettings:
-    """The demonstration's settings with those of CHOSEN; a method without a reward model is rewarded by the rule."""
-    num_iterations = 2 if method == ITERATED else 1
-    return load_recipe("demo").rl.model_copy(
+    """The demonstration's settings for the method; one without a reward model is rewarded by the rule."""
+    settings = load_recipe("demo").rl.model_copy(
         update={
-            "method": "grpo_outcome" if method == ITERATED else method, "num_iterations": num_iterations,
-            "num_steps": options.steps // num_iterations, "batch_completions": options.completions,
-            "micro_batch_completions": MICRO_BATCH, "held_out_questions": options.curve_problems,
-            **CHOSEN.get(method, {}),
+            "num_steps": options.steps, "batch_completions": options.completions,
+            "held_out_questions": options.curve_problems,
         }
     )  # fmt: skip
+    return method_settings(settings, method)
 
 
 def measure(method: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -117,7 +102,7 @@ def summary(sft: dict[str, float], runs: Sequence[dict[str, Any]]) -> list[dict[
     """One row for each method, in percent: mean over its seeds, their standard deviation, and the mean's standard error
     (the deviation divided by the root of their number; missing of one seed)."""
     rows: list[dict[str, Any]] = [{"method": "sft", "seeds": 1, "accuracy": round(100 * sft["accuracy"], 1)}]
-    for method in METHODS:
+    for method in RUNS:
         found = [100 * run["accuracy"] for run in runs if run["method"] == method]
         if not found:
             continue
@@ -134,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", required=True, type=Path, help="folder of a finished `dsmath demo`, only read")
     parser.add_argument("--work", type=Path, default=Path("runs/rl_methods"), help="folder of the trained models")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--methods", nargs="+", default=list(RUNS), choices=RUNS)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--completions", type=int, default=128, help="in one exploration stage")

@@ -37,9 +37,10 @@ from .prompts import chat_prompt, few_shot_prompt, statement, stop_texts
 from .solve import METHODS, Solution, solve
 from .summary import counts_of
 
-EVALUATION_VERSION = f"3/answers {ANSWERS_VERSION}"
+EVALUATION_VERSION = f"4/answers {ANSWERS_VERSION}"
 """1 (2026-11): first version. 2 (2026-11): the rule that graded. 3 (2026-11): subjects, levels and program outputs; a
-corrected program no longer runs behind the one that failed. Prompts, extraction and grading belong to it."""
+corrected program no longer runs behind the one that failed. 4 (2026-11): samples by the inverse distribution function.
+Prompts, extraction and grading belong to it."""
 
 CHUNK_PROBLEMS = 64
 """Problems between two commits: minutes of work for a large model."""

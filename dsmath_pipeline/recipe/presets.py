@@ -1,7 +1,7 @@
 """Named recipes: `paper` (the paper's numbers), `one_gpu` (an afternoon on one GPU), `small_crawl` (the corpus loop on
 thousands of pages), `demo` (minutes on two cores).
 
-dsmath demo                                     # the demo preset, about 8 minutes on 2 cores
+dsmath demo                                     # the demo preset, about 9 minutes on 2 cores
 dsmath corpus --crawl ... --seed ...            # the small_crawl preset, minutes on 2 cores
 dsmath corpus --preset one_gpu --crawl ... --set ranking.token_budget=2000000000
 """
@@ -49,7 +49,7 @@ _DEMO: dict[str, dict[str, Any]] = {
                      "completions_per_step": 4, "micro_batch_examples": 64},
     "rl": {"learning_rate": 5e-4, "decay_from": 0.3, "group_size": 8, "batch_completions": 256,
            "max_completion_tokens": 56, "num_steps": 200, "step_pattern": _DEMO_STEP, "value_learning_rate": 1e-3,
-           "reward_learning_rate": 1e-3, "reward_batch_examples": 64, "micro_batch_completions": 64, "save_steps": 20},
+           "reward_learning_rate": 1e-3, "reward_batch_examples": 64, "micro_batch_completions": 32, "save_steps": 20},
     "evaluation": {"num_samples": 8, "max_completion_tokens": 56, "max_problems": 500, "max_sampled_problems": 200},
 }  # fmt: skip
 

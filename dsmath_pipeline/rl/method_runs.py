@@ -17,22 +17,25 @@ RUNS: tuple[str, ...] = (*get_args(RlMethod), ITERATED)
 HELD_OUT_QUESTIONS = 100
 """Solved greedily every few steps: the points of the curves. Not trained on, and the same for every method."""
 
-PROCESS_WEIGHT = 0.3
-"""Of the steps beside the rule; with 1 the demonstration's policy learns to please its process model (docs/rl.md)."""
+MODEL_WEIGHT = 0.3
+"""Of a reward model beside the rule; with 1 the demonstration's policy learns to please its process model
+(docs/rl.md)."""
+ONLINE_RFT_RATE = 0.4
+"""Share of the learning rate for Online RFT, which only ever raises likelihoods and has no KL term: at the whole rate
+of the demonstration it drifts faster than it learns (docs/rl.md)."""
 
 
 def method_settings(settings: RlSettings, name: str) -> RlSettings:
     """The recipe's settings for one of RUNS; they differ from method to method as little as can be."""
     if name not in RUNS:
         raise ValueError(f"unknown run {name!r}: choose one of {', '.join(RUNS)}")
-    changes: dict[str, Any] = {"method": name}
-    if name == "grpo_process":
-        changes["model_reward_weight"] = settings.model_reward_weight or PROCESS_WEIGHT
+    changes: dict[str, Any] = {"method": "grpo_outcome" if name == ITERATED else name}
+    if name in ("grpo_process", ITERATED):
+        changes["model_reward_weight"] = settings.model_reward_weight or MODEL_WEIGHT
+    if name == "online_rft":
+        changes["learning_rate"] = ONLINE_RFT_RATE * settings.learning_rate
     if name == ITERATED:
-        changes = {
-            "method": "grpo_outcome", "num_iterations": 2, "num_steps": max(1, settings.num_steps // 2),
-            "model_reward_weight": settings.model_reward_weight or 1.0,
-        }  # fmt: skip
+        changes |= {"num_iterations": 2, "num_steps": max(1, settings.num_steps // 2)}
     held_out = settings.held_out_questions or HELD_OUT_QUESTIONS
     return settings.model_copy(update={**changes, "held_out_questions": held_out})
 

@@ -37,8 +37,9 @@ from .reward_measures import measure_outcome, measure_process
 from .rewards import Grader
 from .rollout import Sequences, micro_batches
 
-REWARD_MODEL_VERSION = f"2/answers {ANSWERS_VERSION}"
-"""2 (2026-11): process models, pairwise loss. 1 (2026-11): first version."""
+REWARD_MODEL_VERSION = f"3/answers {ANSWERS_VERSION}"
+"""3 (2026-11): samples by the inverse distribution function. 2 (2026-11): process models, pairwise loss.
+1 (2026-11): first version."""
 
 IGNORED = -100.0
 """Label of tokens that end no step."""

@@ -4,7 +4,8 @@ from argparse import Namespace
 
 import pytest
 
-from benchmarks.rl_methods import CHOSEN, ITERATED, METHODS, REWARD_MODELS, settings_of, summary
+from benchmarks.rl_methods import REWARD_MODELS, settings_of, summary
+from dsmath_pipeline.rl.method_runs import ITERATED, RUNS
 
 OPTIONS = Namespace(steps=100, completions=128, curve_problems=300)
 
@@ -20,12 +21,10 @@ def test_the_table_gives_mean_deviation_and_standard_error_of_the_seeds():
     assert single == {"method": "dpo", "seeds": 1, "accuracy": 60.0, "over_sft": -7.0}  # one seed has no deviation
 
 
-def test_methods_share_every_setting_but_the_method_and_what_was_chosen():
-    plain = settings_of("grpo_outcome", OPTIONS).model_dump()
-    for name in set(METHODS) - {ITERATED}:
-        settings = settings_of(name, OPTIONS).model_dump()
-        differing = {key for key in plain if plain[key] != settings[key]}
-        assert differing - {"method"} == set(CHOSEN.get(name, {})), name
+def test_the_settings_are_the_options_in_the_method_of_the_assets():
+    settings = settings_of("online_rft", OPTIONS)
+    assert (settings.method, settings.num_steps, settings.batch_completions) == ("online_rft", 100, 128)
+    assert settings.held_out_questions == 300 and settings.learning_rate == pytest.approx(2e-4)
 
 
 def test_iterated_grpo_has_as_many_stages_and_a_reward_model_to_retrain():
@@ -34,6 +33,6 @@ def test_iterated_grpo_has_as_many_stages_and_a_reward_model_to_retrain():
     assert REWARD_MODELS[ITERATED]["kind"] == "outcome" and settings.model_reward_weight > 0
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", RUNS)
 def test_a_method_has_a_reward_model_if_it_gives_one_a_weight(name):
     assert (settings_of(name, OPTIONS).model_reward_weight > 0) == (name in REWARD_MODELS)

@@ -5,7 +5,7 @@ import torch
 
 from dsmath_pipeline.tokens.tokenizer import EOS_ID, PAD_ID, load_tokenizer
 from dsmath_pipeline.training import generate_rows
-from dsmath_pipeline.training.generate import generate
+from dsmath_pipeline.training.generate import _inverse_cdf, generate
 from dsmath_pipeline.training.generate_rows import left_pad, read_beginning
 from dsmath_pipeline.training.models import load_model
 from tests.tiny_model import build_model_artifact
@@ -72,6 +72,16 @@ def test_samples_are_drawn_in_proportion_to_their_probability(loaded):
     share = sum(c.token_ids[0] == likely for c in group) / 2000
     p = float(probabilities[likely])
     assert abs(share - p) < 4 * (p * (1 - p) / 2000) ** 0.5  # four standard errors
+
+
+def test_every_token_is_drawn_in_proportion_and_one_of_probability_zero_never():
+    probabilities = torch.tensor([0.0, 0.2, 0.0, 0.5, 0.3, 0.0])
+    rows = probabilities.log().expand(20_000, -1)
+    tokens = _inverse_cdf(rows, torch.Generator().manual_seed(0))
+    shares = torch.bincount(tokens, minlength=6) / 20_000
+    assert shares[probabilities == 0].tolist() == [0, 0, 0]
+    deviation = (probabilities * (1 - probabilities) / 20_000).sqrt()
+    assert ((shares - probabilities).abs() <= 4 * deviation).all(), shares
 
 
 def test_the_seed_decides_the_samples(loaded):
