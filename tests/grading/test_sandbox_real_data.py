@@ -11,12 +11,13 @@ from dsmath_pipeline.grading.answers import extract_answer
 from dsmath_pipeline.grading.equality import decide
 from dsmath_pipeline.grading.sandbox import Sandbox, available_walls
 
-FOLDER = Path(__file__).parents[2] / os.environ.get("DSMATH_REAL_DATA", "") / "benchmarks" / "grader_parity"
+DATA = Path(__file__).parents[2] / os.environ.get("DSMATH_REAL_DATA", "../shared/data")
+FOLDER = DATA / "benchmarks" / "grader_parity"
 BLOCK = re.compile(r"```python[ \t]*\n(.*?)(?:```\s*```output\n(.*?)```|\Z)", re.DOTALL)
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not os.environ.get("DSMATH_REAL_DATA"), reason="DSMATH_REAL_DATA names no folder"),
+    pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no real data at {FOLDER}"),
     pytest.mark.skipif(not available_walls()["bubblewrap"], reason="no bubblewrap jail on this machine"),
 ]
 
