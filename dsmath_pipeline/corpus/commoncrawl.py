@@ -61,9 +61,7 @@ class Crawl:
 
 
 @dataclass(frozen=True)
-class CrawlFile:
-    """One WARC file of a crawl; small and picklable, so that workers fetch their own files."""
-
+class _Remote:
     path: str
     """From the root of the layout: `crawl-data/CC-MAIN-2024-10/segments/.../CC-MAIN-...-00000.warc.gz`."""
     settings: FetchSettings
@@ -72,6 +70,11 @@ class CrawlFile:
     @property
     def name(self) -> str:
         return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class CrawlFile(_Remote):
+    """One WARC file of a crawl; small and picklable, so that workers fetch their own files."""
 
     def __str__(self) -> str:
         return self.path
@@ -84,18 +87,11 @@ class CrawlFile:
 
 
 @dataclass(frozen=True)
-class CrawlRecords:
+class CrawlRecords(_Remote):
     """Some records of one WARC file of a crawl; the worker that reads them asks for their bytes alone."""
 
-    path: str
     places: tuple[tuple[int, int], ...]
     """Offset in the file and length of each, in bytes, rising."""
-    settings: FetchSettings
-    cache: Path
-
-    @property
-    def name(self) -> str:
-        return self.path.rpartition("/")[2]
 
     def __str__(self) -> str:
         return f"{self.path} ({len(self.places)} records)"
@@ -173,7 +169,7 @@ class CommonCrawl:
             if not path or path.startswith("/") or ".." in path.split("/") or start is None or start < 0 or not size:
                 raise CrawlError(f"{table} names a record that cannot be: {path!r}, offset {start}, length {size}")
             found.setdefault(path, set()).add((start, size))
-        return [CrawlRecords(path, tuple(sorted(found[path])), self.settings, self.cache) for path in sorted(found)]
+        return [CrawlRecords(path, self.settings, self.cache, tuple(sorted(found[path]))) for path in sorted(found)]
 
     def records(self, path: str, places: Sequence[tuple[int, int]]) -> dict[int, bytes]:
         """The bytes of records of one file by their offset: one request each. Raises DownloadError."""
