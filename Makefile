@@ -6,7 +6,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster_home
 export DAGSTER_DG_UPDATE_CHECK_ENABLED := 0
 unexport PYTHONDONTWRITEBYTECODE     # pytest would rewrite every test file each time
 
-.PHONY: install demo test check checks ui annotate docs bench clean
+.PHONY: install demo test check checks ui annotate docs bench bench-rl clean
 
 install: .venv/installed            ## create .venv with the pinned environment
 
@@ -48,7 +48,11 @@ docs: .venv/installed               ## rewrite docs/paper.md from the recipe
 
 bench: .venv/installed .venv-bench/installed   ## speed and quality beside other tools, into benchmarks/results/
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
-	for name in reading extraction extraction_quality scoring dedup decontamination corpus_loop grading; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	for name in reading extraction extraction_quality scoring dedup decontamination corpus_loop grading sandbox training; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+bench-rl: demo                      ## methods, reward models and speed beside TRL on the demonstration's model (two hours)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	for name in rl_speed reward_models rl_methods; do $(BIN)/python -m benchmarks.$$name --run $(OUT) || exit 1; done
 
 .venv-bench/installed: benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench
