@@ -47,7 +47,7 @@ _DEMO: dict[str, dict[str, Any]] = {
     "reward_model": {"learning_rate": 1e-3, "num_questions": 200, "samples_per_question": 4, "batch_examples": 64,
                      "num_epochs": 3, "max_completion_tokens": 56, "step_pattern": _DEMO_STEP,
                      "completions_per_step": 4, "micro_batch_examples": 64},
-    "rl": {"learning_rate": 5e-4, "decay_from": 0.3, "group_size": 8, "batch_completions": 256,
+    "rl": {"learning_rate": 2e-4, "decay_from": 0.3, "group_size": 8, "batch_completions": 256,
            "max_completion_tokens": 56, "num_steps": 200, "step_pattern": _DEMO_STEP, "value_learning_rate": 1e-3,
            "reward_learning_rate": 1e-3, "reward_batch_examples": 64, "micro_batch_completions": 32, "save_steps": 20},
     "evaluation": {"num_samples": 8, "max_completion_tokens": 56, "max_problems": 500, "max_sampled_problems": 200},

@@ -20,9 +20,6 @@ HELD_OUT_QUESTIONS = 100
 MODEL_WEIGHT = 0.3
 """Of a reward model beside the rule; with 1 the demonstration's policy learns to please its process model
 (docs/rl.md)."""
-ONLINE_RFT_RATE = 0.4
-"""Share of the learning rate for Online RFT, which only ever raises likelihoods and has no KL term: at the whole rate
-of the demonstration it drifts faster than it learns (docs/rl.md)."""
 
 
 def method_settings(settings: RlSettings, name: str) -> RlSettings:
@@ -32,8 +29,6 @@ def method_settings(settings: RlSettings, name: str) -> RlSettings:
     changes: dict[str, Any] = {"method": "grpo_outcome" if name == ITERATED else name}
     if name in ("grpo_process", ITERATED):
         changes["model_reward_weight"] = settings.model_reward_weight or MODEL_WEIGHT
-    if name == "online_rft":
-        changes["learning_rate"] = ONLINE_RFT_RATE * settings.learning_rate
     if name == ITERATED:
         changes |= {"num_iterations": 2, "num_steps": max(1, settings.num_steps // 2)}
     held_out = settings.held_out_questions or HELD_OUT_QUESTIONS

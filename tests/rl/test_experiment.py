@@ -16,7 +16,6 @@ def test_runs_differ_in_the_method_alone():
     for name in RUNS:
         changed = {n for n, v in method_settings(recipe.rl, name).model_dump().items() if v != plain[n]}
         allowed = {"grpo_outcome": set(), "grpo_process": {"method", "model_reward_weight"}}
-        allowed["online_rft"] = {"method", "learning_rate"}
         allowed["grpo_iterated"] = {"num_iterations", "num_steps", "model_reward_weight"}
         assert changed == allowed.get(name, {"method"}), name
     iterated = method_settings(recipe.rl, "grpo_iterated")
