@@ -19,6 +19,7 @@ from .grading.sandbox_file import add_sandbox_command
 from .progress import SILENT, Progress
 from .recipe.presets import PRESETS, RecipeError, load_recipe
 from .recipe.schema import MixtureSettings, Recipe, RlMethod
+from .refresh_commands import add_refresh_commands
 from .storage import ArtifactError, Folder, Manifest, folder
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_annotate_command(commands)
     add_checks(commands)
     add_remove(commands)
+    add_refresh_commands(commands)
     add_crawl_commands(commands)
     add_doctor(commands)
     return parser

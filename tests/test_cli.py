@@ -9,8 +9,8 @@ import pytest
 from dsmath_pipeline.cli import main
 
 COMMANDS = [
-    "demo", "corpus", "dedup", "remove", "volume", "extract", "score", "annotate", "train", "validate", "evaluate",
-    "results", "sandbox", "grade", "checks", "doctor",
+    "demo", "corpus", "refresh", "parts", "dedup", "remove", "volume", "extract", "score", "annotate", "train",
+    "validate", "evaluate", "results", "sandbox", "grade", "checks", "doctor",
 ]  # fmt: skip
 
 

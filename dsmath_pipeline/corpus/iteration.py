@@ -209,7 +209,7 @@ def carry_forward(
         if run.artifact:
             for file in sorted(source.rglob("*")):
                 if file.is_file() and file.name != storage.MANIFEST:
-                    _link_or_copy(file, out.joinpath(*file.parts[len(source.parts) :]))
+                    link_or_copy(file, out.joinpath(*file.parts[len(source.parts) :]))
             for table in storage.parquet_files(source):
                 run.artifact.add_shard(table.stem, {"num_rows": 0})
             run.artifact.num_rows = before.num_rows
@@ -218,7 +218,7 @@ def carry_forward(
     return run.manifest
 
 
-def _link_or_copy(source: Folder, target: Folder) -> None:
+def link_or_copy(source: Folder, target: Folder) -> None:
     """Artifact files are replaced, never changed in place, so two folders may share them."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)

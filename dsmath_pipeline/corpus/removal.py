@@ -225,7 +225,12 @@ def _data_folders(root: Folder) -> list[Folder]:
     names = ["documents", "seed", "opt_out", "unique_documents", "held_out", "math_corpus", "natural_language"]
     steps = ("seed_set", "scores", "collected", "domains")
     iterations = sorted(root.glob("iteration_*"), key=str)
-    return [*(root / name for name in [*names, "tokens"]), *(path / step for path in iterations for step in steps)]
+    refreshed = ("documents", "opt_out", "unique_documents", "scores", "new_documents", "near_duplicates")
+    return [
+        *(root / name for name in [*names, "tokens"]),
+        *(path / step for path in iterations for step in steps),
+        *(path / step for path in sorted(root.glob("refresh/*"), key=str) for step in [*refreshed, "math_corpus"]),
+    ]
 
 
 def _delete_derived(root: Folder, has_lost_rows: bool) -> list[str]:

@@ -253,6 +253,20 @@ class DecontaminationSettings(Section):
     )
 
 
+class RefreshSettings(Section):
+    """New crawls for a corpus that is finished. Decides nothing about the content."""
+
+    max_age_days: float = setting(
+        90.0,
+        "a warning when the newest page of the corpus was crawled earlier, days",
+        OURS + "Common Crawl publishes every month or two, some weeks after the last page",
+        gt=0,
+    )
+    listing_interval_hours: float = setting(
+        24.0, "time between two looks at the list of crawls, hours", OURS + "the list changes once a month", ge=1
+    )
+
+
 class TokenizerSettings(Section):
     """Byte-level BPE."""
 
@@ -630,6 +644,7 @@ class Recipe(Section):
     annotation: AnnotationSettings = AnnotationSettings()
     iteration: IterationSettings = IterationSettings()
     decontamination: DecontaminationSettings = DecontaminationSettings()
+    refresh: RefreshSettings = RefreshSettings()
     tokenizer: TokenizerSettings = TokenizerSettings()
     mixture: MixtureSettings = MixtureSettings()
     model: ModelSettings = ModelSettings()
