@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -78,9 +79,14 @@ def write_bytes(path: Folder, data: bytes) -> None:
         path.write_bytes(data)
         return
     local = Path(str(path))
-    temporary = local.with_name(f".{local.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(local)
+    # Process numbers repeat between machines, and two may write the same shard when a cluster retries it.
+    temporary = local.with_name(f".{local.name}.{socket.gethostname()}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(local)
+    except OSError:  # a full disk: what was written so far would stay in the way
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Folder, value: Any) -> None:
@@ -198,7 +204,9 @@ class Artifact:
         self.num_rows += counts["num_rows"]
 
     def drop_stale_tables(self) -> None:
-        """Remove Parquet files that an earlier, killed run with other settings left behind."""
+        """Remove Parquet files that an earlier, killed run with other settings left behind, and half-written files."""
+        for file in self.path.rglob(".*.tmp"):
+            file.unlink(missing_ok=True)
         for file in parquet_files(self.path):
             if file.name not in self._tables:
                 file.unlink()
@@ -273,7 +281,7 @@ def stage(
     artifact.drop_stale_tables()
     num_bytes = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
     run.manifest = Manifest(
-        name, version, key, plain, keys, artifact.num_rows, num_bytes, artifact.counts, time.time(),
+        name, version, artifact.key, plain, keys, artifact.num_rows, num_bytes, artifact.counts, time.time(),
         round(time.time() - started, 3),
     )  # fmt: skip
     write_json(path / MANIFEST, asdict(run.manifest))

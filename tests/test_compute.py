@@ -5,7 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from dsmath_pipeline.compute import ItemGuard, ShardError, map_guarded, map_shards, num_workers
+from dsmath_pipeline.compute import (
+    EngineError,
+    ItemGuard,
+    LeftOut,
+    ShardError,
+    map_guarded,
+    map_or_leave_out,
+    map_shards,
+    map_threads,
+    num_workers,
+)
+from dsmath_pipeline.compute_guard import judge_left_out
+from dsmath_pipeline.compute_local import Pool
 from tests import deadly
 
 
@@ -119,3 +131,60 @@ def test_the_time_to_compile_a_kernel_is_not_the_pages():
 
 def test_without_a_worker_process_the_guard_limits_nothing():
     assert deadly.squares("none:0", ItemGuard()) == {item: item * item for item in deadly.ITEMS}
+
+
+@pytest.mark.slow
+def test_a_few_poisoned_shards_are_left_out_where_the_environment_allows_it(monkeypatch):
+    shards = ["none:0", "dies", "none:1"]
+    with pytest.raises(ShardError, match=r"^dies: a worker process died while pages were"):
+        map_or_leave_out(squares_unless_the_shard_dies, shards, workers=2, what="pages")
+    monkeypatch.setenv("DSMATH_POISONED_SHARDS", "leave_out")
+    first, second, third = map_or_leave_out(squares_unless_the_shard_dies, shards, workers=2, what="pages")
+    assert first == third == {item: item * item for item in deadly.ITEMS}
+    assert isinstance(second, LeftOut) and "exit code -6" in second.reason  # SIGABRT
+
+
+def squares_unless_the_shard_dies(shard: str, guard: ItemGuard) -> dict[int, object]:
+    return os.abort() if shard == "dies" else deadly.squares(shard, guard)
+
+
+def test_left_out_are_three_shards_or_one_in_a_hundred_and_never_all():
+    lost = LeftOut("it died")
+
+    def judge(num_shards: int, num_lost: int, may_leave_out: bool = True) -> None:
+        judge_left_out(range(num_shards), may_leave_out, dict.fromkeys(range(num_lost), lost))
+
+    judge(10, 3)
+    judge(1000, 10)
+    judge(10, 0, False)
+    for too_many in ((10, 4), (1000, 11), (2, 2), (1, 1)):
+        with pytest.raises(ShardError, match=f"{too_many[1]} of {too_many[0]} shards kill their process"):
+            judge(*too_many)
+    with pytest.raises(ShardError, match="0: it died; start again"):
+        judge(10, 1, False)
+
+
+def test_a_pool_serves_several_lists_of_shards_with_the_same_process():
+    with Pool(process_number, guarded=False, what="numbers") as pool:
+        [first], [second] = pool.map([1], 1), pool.map([2], 1)
+    assert first == second != os.getpid()
+
+
+def process_number(shard: int) -> int:
+    return os.getpid()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_threads_keep_the_order_and_name_the_shard_that_failed(workers):
+    assert map_threads(square, [3, 1, 2], workers=workers) == [9, 1, 4]
+    with pytest.raises(ShardError, match="3: ValueError: three is bad"):
+        map_threads(fail_on_three, [1, 2, 3], workers=workers)
+
+
+@pytest.mark.parametrize(
+    ("variable", "choices"), [("DSMATH_ENGINE", "local, ray"), ("DSMATH_POISONED_SHARDS", "retry")]
+)
+def test_an_unknown_choice_is_refused_with_the_known_ones(variable, choices, monkeypatch):
+    monkeypatch.setenv(variable, "spark")
+    with pytest.raises(EngineError, match=f"{variable}=spark: choose one of .*{choices}"):
+        map_or_leave_out(deadly.squares, ["none:0"])

@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .. import compute, storage
+from .. import compute, compute_poison, storage
 from ..progress import SILENT, Progress
 from ..recipe.schema import ExtractSettings, FetchSettings, OptOutSettings
 from ..records import DOCUMENT_SCHEMA, Document, Page
@@ -83,6 +83,8 @@ def extract_files(
 
     Counts in the manifest: num_records = num_pages + sum(skipped) + lost; num_pages = num_rows + sum(dropped). `lost`
     counts byte ranges that could not be read; the first thousand are listed in lost_ranges as file, start, end, reason.
+    Files on which the process dies each time are listed in left_out_shards, where DSMATH_POISONED_SHARDS lets the stage
+    go on without them (compute.py).
     Pages that opt out are dropped as `opt-out: ...` (optout_signals.py); `tdm_policies` counts the policies they name.
     `latex_without_formula` counts documents whose text shows LaTeX although no formula was found, with samples.
     Raises InputError for an input that does not exist or holds nothing readable, CrawlError and DownloadError for one
@@ -91,15 +93,17 @@ def extract_files(
     files = input_files(inputs, fetch, progress)
     names = shard_names(files)
     key, used = input_key(files), _all_settings(settings, opt_out)
-    with storage.stage(out, ARTIFACT, EXTRACT_VERSION, used, {"pages": key}, force=force) as run:
+    given = {"pages": key, **compute_poison.accepted(out)}
+    with storage.stage(out, ARTIFACT, EXTRACT_VERSION, used, given, force=force) as run:
         if run.artifact:
             work = functools.partial(_extract_shard, out=out, settings=settings, opt_out=opt_out)
             _load_kernels(progress)
             shards = [_Shard(file, name) for file, name in zip(files, names, strict=True)]
-            results = compute.map_guarded(work, shards, workers=workers, what="extract files", progress=progress)
-            for name, counts in zip(names, results, strict=True):
+            results = compute.map_or_leave_out(work, shards, workers=workers, what="extract files", progress=progress)
+            finished = compute_poison.note(run.artifact, dict(zip(names, results, strict=True)))
+            for name, counts in finished.items():
                 run.artifact.add_shard(name, counts)
-            run.artifact.counts = total_counts(results)
+            run.artifact.counts |= total_counts(list(finished.values()))
     assert run.manifest is not None
     return run.manifest
 

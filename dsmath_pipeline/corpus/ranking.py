@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import storage
-from ..compute import map_shards, num_workers, workers_worth
+from ..compute import map_shards, num_slots, workers_worth
 from ..progress import SILENT, Progress
 from ..recipe.schema import RankingSettings
 from ..storage import Folder, Manifest
@@ -92,7 +92,8 @@ def find_cut(
     """Where the ranking ends. `files` are score sidecars."""
     lowest = score_to_logit(settings.min_score)
     # A histogram for a group of files, not for each: what comes back is half a megabyte.
-    groups = [list(files[i :: 4 * num_workers(workers)]) for i in range(min(len(files), 4 * num_workers(workers)))]
+    num_groups = min(len(files), 4 * num_slots(workers))
+    groups = [list(files[i::num_groups]) for i in range(num_groups)]
     count = functools.partial(_histogram, lowest=lowest, num_bins=num_bins)
     tokens = np.zeros(num_bins, np.int64)
     for histogram in map_shards(count, groups, workers=workers, what="rank", progress=progress):

@@ -12,8 +12,7 @@ Writes the artifact `scores`: records.SCORE_SCHEMA, one Parquet sidecar for each
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .. import storage
-from ..compute import ShardError, num_workers
+from ..compute import map_threads
 from ..progress import SILENT, Progress, track
 from ..records import SCORE_SCHEMA
 from ..storage import ArtifactError, Folder, Manifest
@@ -154,7 +153,7 @@ def score_documents(
             files = storage.parquet_files(unique_documents)
             loaded = load_classifier(classifier)
             score = functools.partial(_score_shard, classifier=loaded, out=out, key=run.artifact.key)
-            shards = _map_threads(score, files, num_workers(workers), progress)
+            shards = map_threads(score, files, workers=workers, what="scores", progress=progress)
             for file, counts in zip(files, shards, strict=True):
                 run.artifact.add_shard(file.stem, counts)
             total = max(run.artifact.num_rows, 1)
@@ -165,24 +164,6 @@ def score_documents(
             }
     assert run.manifest is not None
     return run.manifest
-
-
-def _map_threads(
-    score: Callable[[Folder], dict[str, Any]], files: Sequence[Folder], workers: int, progress: Progress
-) -> list[dict[str, Any]]:
-    """`[score(file) for file in files]` on threads. Raises ShardError with the file's name."""
-    results = []
-    progress.update("scores", 0, len(files))
-    with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(score, file) for file in files]
-        for done, (file, future) in enumerate(zip(files, futures, strict=True), 1):
-            try:
-                results.append(future.result())
-            except Exception as error:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise ShardError(f"{file}: {type(error).__name__}: {error}") from error
-            progress.update("scores", done, len(files))
-    return results
 
 
 def _score_shard(file: Folder, *, classifier: Classifier, out: Folder, key: str) -> dict[str, Any]:

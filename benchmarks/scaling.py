@@ -1,0 +1,262 @@
+"""How the work grows: with processes, with the size of the crawl, with the rows that one machine ranks and counts.
+
+    python -m benchmarks.scaling processes            one process beside two, WARC files to scored Parquet
+    python -m benchmarks.scaling copies               cost of a page over 1 to 30 copies of the crawl, and memory
+    python -m benchmarks.scaling rows --rows 100e6    budget cut and domain counts over synthetic score rows
+
+Every measurement is a process of its own. `processes` takes turns, and wall time counts, so give it an idle machine.
+The classifier's tables are random and of the paper's size, which score at the speed of trained ones. Copies differ in
+their URLs only, so deduplication drops all but one: it does its work on each, and the stages after it are measured on
+all documents, duplicates included. Results go to benchmarks/results/scaling.json.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from warcio.archiveiterator import ArchiveIterator
+from warcio.warcwriter import WARCWriter
+
+from benchmarks import common
+from dsmath_pipeline import sample_rates, storage
+from dsmath_pipeline.corpus.dedup import deduplicate
+from dsmath_pipeline.corpus.domains import find_domains
+from dsmath_pipeline.corpus.pages import extract_files
+from dsmath_pipeline.corpus.ranking import collect
+from dsmath_pipeline.corpus.scoring import score_documents
+from dsmath_pipeline.recipe.presets import load_recipe
+from dsmath_pipeline.recipe.schema import ClassifierSettings
+from dsmath_pipeline.records import DOCUMENT_SCHEMA, SCORE_SCHEMA
+
+ROWS_IN_A_SHARD = 1_000_000
+NUM_DOMAINS = 1_000_000
+TOKENS_IN_A_DOCUMENT = 900
+COPIES = (1, 3, 10, 30)
+RECIPE = load_recipe("small_crawl")
+
+
+# The work, each call in a child process ------------------------------------------------------------------------------
+
+
+def warc_to_scores(files: list[str], out: str, classifier: str, workers: int) -> dict[str, Any]:
+    """Extract WARC files and score the documents."""
+    root = Path(out)
+    made = extract_files(files, root / "documents", RECIPE.extract, RECIPE.opt_out, workers=workers)
+    scored = score_documents(root / "documents", Path(classifier), root / "scores", workers=workers)
+    return {"num_pages": made.counts["num_pages"], "num_scored": scored.num_rows}
+
+
+def crawl_to_domains(files: list[str], out: str, classifier: str, workers: int) -> dict[str, Any]:
+    """Every stage of one iteration but training, each with its seconds."""
+    root, seconds = Path(out), {}
+    documents, scores, collected = root / "documents", root / "scores", root / "collected"
+    steps: dict[str, Callable[[], storage.Manifest]] = {
+        "extract": lambda: extract_files(files, documents, RECIPE.extract, RECIPE.opt_out, workers=workers),
+        "deduplicate": lambda: deduplicate(documents, root / "unique_documents", RECIPE.dedup, workers=workers),
+        "score": lambda: score_documents(documents, Path(classifier), scores, workers=workers),
+        "rank": lambda: collect(scores, collected, RECIPE.ranking, workers=workers),
+        "count domains": lambda: find_domains(
+            scores, collected, documents, root / "domains", RECIPE.domains, workers=workers
+        ),
+    }
+    for name, step in steps.items():
+        started = cpu_seconds()
+        step()
+        seconds[name] = round(cpu_seconds() - started, 3)
+    pages = storage.read_manifest(documents).counts["num_pages"]
+    return {"num_pages": pages, "cpu_seconds_of_stages": seconds}
+
+
+def rank_and_count(scores: str, documents: str, out: str, budget: int, workers: int) -> dict[str, Any]:
+    """The budget's cut, the collected rows, and domains with their prefixes."""
+    root, started = Path(out), time.perf_counter()
+    settings = RECIPE.ranking.model_copy(update={"token_budget": budget})
+    cut = collect(Path(scores), root / "collected", settings, workers=workers)
+    ranked = time.perf_counter()
+    found = find_domains(
+        Path(scores), root / "collected", Path(documents), root / "domains", RECIPE.domains, workers=workers
+    )
+    return {
+        "rank_seconds": round(ranked - started, 1), "domains_seconds": round(time.perf_counter() - ranked, 1),
+        "rank_and_count_driver_peak_gib": peak_gib(), **cut.counts, **found.counts,
+    }  # fmt: skip
+
+
+CALLS = {call.__name__: call for call in (warc_to_scores, crawl_to_domains, rank_and_count)}
+
+
+def in_child(call: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
+    """What the call returns, and its wall_seconds, cpu_seconds and peak memory, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.scaling", "child", json.dumps([call.__name__, arguments])]
+    done = subprocess.run(command, cwd=common.ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{call.__name__} failed:\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def child(request: str) -> None:
+    """The other side of `in_child`."""
+    name, arguments = json.loads(request)
+    started = time.perf_counter()
+    result = CALLS[name](**arguments)
+    measured = {
+        "wall_seconds": round(time.perf_counter() - started, 3), "cpu_seconds": round(cpu_seconds(), 3),
+        "driver_peak_gib": peak_gib(),
+        "largest_worker_peak_gib": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20, 3),
+    }  # fmt: skip
+    print(json.dumps({**result, **measured}))
+
+
+def cpu_seconds() -> float:
+    """Processor seconds of this process and of its workers that have ended."""
+    return sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+
+
+def peak_gib() -> float:
+    """The most memory this process has had, in GiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20, 3)
+
+
+# The measurements ----------------------------------------------------------------------------------------------------
+
+
+def processes(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    """One process beside two, round by round."""
+    kind, files = common.crawl_files(scratch, options)
+    classifier = random_classifier(files, scratch)
+    found: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
+    for number in range(options.rounds + 1):
+        for workers in (1, 2) if number % 2 else (2, 1):
+            with tempfile.TemporaryDirectory(dir=scratch) as out:
+                measured = in_child(
+                    warc_to_scores, files=list(map(str, files)), out=out, classifier=classifier, workers=workers
+                )
+            print(f"round {number}: {workers} processes: {measured['wall_seconds']:.1f} s", file=sys.stderr)
+            if number:  # the first round fills caches
+                found[workers].append(measured)
+    pairs = zip(found[1], found[2], strict=True)
+    speedup = [common.rounded(one["wall_seconds"] / two["wall_seconds"]) for one, two in pairs]
+    return {"processes": {"pages": kind, "speedup": statistics.median(speedup), "speedups": speedup, "rounds": found}}
+
+
+def copies(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    """The crawl several times over, with distinct URLs."""
+    kind, files = common.crawl_files(scratch, options)
+    classifier = random_classifier(files, scratch)
+    rows = []
+    for number in options.copies:
+        folder = scratch / f"crawl-{number}"
+        folder.mkdir()
+        for copy in range(number):
+            for file in files:
+                write_copy(file, folder / f"{copy:03d}-{file.name}", copy)
+        with tempfile.TemporaryDirectory(dir=scratch) as out:
+            measured = in_child(
+                crawl_to_domains, files=[str(folder)], out=out, classifier=classifier, workers=options.workers
+            )
+        measured["cpu_milliseconds_a_page"] = common.rounded(1000 * measured["cpu_seconds"] / measured["num_pages"])
+        print(f"{number} copies: {measured}", file=sys.stderr)
+        rows.append({"copies": number, **measured})
+        for file in folder.iterdir():
+            file.unlink()
+    first, last = rows[0], rows[-1]
+    ratio = last["cpu_milliseconds_a_page"] / first["cpu_milliseconds_a_page"]
+    return {"copies": {"pages": kind, "cost_of_a_page_last_over_first": common.rounded(ratio), "rows": rows}}
+
+
+def rows(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    """Synthetic score rows, ranked and counted; the budget takes one token in twenty."""
+    num_rows = int(options.rows)
+    started = time.perf_counter()
+    for shard, first in enumerate(range(0, num_rows, ROWS_IN_A_SHARD)):
+        write_rows(scratch, shard, min(ROWS_IN_A_SHARD, num_rows - first))
+    for name in ("scores", "documents"):
+        with storage.stage(scratch / name, name, "synthetic", {"rows": num_rows}, {}) as run:
+            assert run.artifact
+            for file in storage.parquet_files(scratch / name):
+                run.artifact.add_shard(file.stem, {"num_rows": min(ROWS_IN_A_SHARD, num_rows)})
+    print(f"written in {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    measured = in_child(
+        rank_and_count, scores=str(scratch / "scores"), documents=str(scratch / "documents"), out=str(scratch / "out"),
+        budget=num_rows * TOKENS_IN_A_DOCUMENT // 20, workers=options.workers,
+    )  # fmt: skip
+    return {"rows": {"num_rows": num_rows, "workers": options.workers, **measured}}
+
+
+def write_copy(file: Path, out: Path, number: int) -> None:
+    """A WARC file again, with another URL for each page unless `number` is 0."""
+    with file.open("rb") as source, out.open("wb") as target:
+        writer = WARCWriter(target, gzip=True)
+        for record in ArchiveIterator(source, no_record_parse=True):
+            url = record.rec_headers.get_header("WARC-Target-URI")
+            if url and number:
+                mark = "&" if "?" in url else "?"
+                record.rec_headers.replace_header("WARC-Target-URI", f"{url.partition('#')[0]}{mark}copy={number}")
+            writer.write_record(record)
+
+
+def write_rows(folder: Path, shard: int, num_rows: int) -> None:
+    """One shard of scores and of the documents' titles; domains are as unequal as on the web (Zipf)."""
+    rng = np.random.default_rng(shard)
+    ids = pa.array([value.hex() for value in np.split(np.frombuffer(rng.bytes(16 * num_rows), "V16"), 1)[0].tolist()])
+    hosts = np.minimum(rng.zipf(1.3, num_rows), NUM_DOMAINS)
+    paths = rng.integers(0, 30, (num_rows, 2))
+    logits = rng.normal(np.where(hosts % 20 == 0, 0.5, -3.0), 2.0)
+    domains = [f"site{host}.example" for host in hosts.tolist()]
+    urls = [
+        f"https://{domain}/{a}/{b}/{page}"
+        for page, (domain, (a, b)) in enumerate(zip(domains, paths.tolist(), strict=True))
+    ]
+    sizes = rng.integers(100, 2 * TOKENS_IN_A_DOCUMENT - 100, num_rows)
+    columns = [ids, pa.array(urls), pa.array(domains), sizes, logits, 1 / (1 + np.exp(-logits))]
+    storage.write_table(folder / "scores" / f"part-{shard:05d}.parquet", pa.table(columns, schema=SCORE_SCHEMA))
+    titles = pa.array([f"page {page}" for page in range(num_rows)])
+    schema = pa.schema([DOCUMENT_SCHEMA.field("id"), DOCUMENT_SCHEMA.field("title")])
+    storage.write_table(
+        folder / "documents" / f"part-{shard:05d}.parquet", pa.table([ids, titles], schema=schema)
+    )  # fmt: skip
+
+
+def random_classifier(files: list[Path], scratch: Path) -> str:
+    """Tables of the paper's size over the words of the first file."""
+    manifest = extract_files([str(files[0])], scratch / "words", RECIPE.extract, workers=1)
+    assert manifest.num_rows, "the first WARC file holds no document"
+    texts = storage.read_table(scratch / "words", ["text"])["text"]
+    sample_rates._write_random_classifier(texts, scratch / "classifier", ClassifierSettings())
+    return str(scratch / "classifier")
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["child"]:
+        return child(sys.argv[2])
+    parser = common.arguments(__doc__, rounds=3, files=0)
+    parser.add_argument("what", choices=["processes", "copies", "rows"])
+    parser.add_argument("--copies", type=int, nargs="+", default=list(COPIES), help="sizes of the crawl, in copies")
+    parser.add_argument("--rows", type=float, default=100e6, help="synthetic score rows")
+    parser.add_argument("--workers", type=int, default=2, help="processes (copies, rows)")
+    parser.add_argument("--scratch", type=Path, help="folder for files in between: 100 bytes a row (default: TMPDIR)")
+    options = parser.parse_args()
+    measure = {"processes": processes, "copies": copies, "rows": rows}[options.what]
+    with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
+        result = measure(options, Path(scratch))
+    print(json.dumps(result, indent=1))
+    if not options.quick:
+        print(common.write_result(options.out, "scaling", result))
+
+
+if __name__ == "__main__":
+    main()
