@@ -1,7 +1,7 @@
 """Named recipes: `paper` (the paper's numbers), `one_gpu` (an afternoon on one GPU), `small_crawl` (the corpus loop on
 thousands of pages), `demo` (minutes on two cores).
 
-dsmath demo                                     # the demo preset, about 9 minutes on 2 cores
+dsmath demo                                     # the demo preset, about 8 minutes on 2 cores
 dsmath corpus --crawl ... --seed ...            # the small_crawl preset, minutes on 2 cores
 dsmath corpus --preset one_gpu --crawl ... --set ranking.token_budget=2000000000
 """
