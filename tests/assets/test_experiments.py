@@ -111,6 +111,7 @@ def test_each_method_of_a_range_is_trained_in_a_child_of_its_own(tmp_path, monke
     assert "| rft | 0.5 | 0.75 |" in metadata["table"].value and "picture" in metadata
 
 
+@pytest.mark.slow
 def test_a_child_that_died_is_started_once_more_and_forced_only_once(tmp_path, monkeypatch):
     write_policies(tmp_path, "rft")
     child = Child(RuntimeError("code -9"))

@@ -22,6 +22,8 @@ from dsmath_pipeline.recipe.schema import Recipe
 from dsmath_pipeline.records import DOCUMENT_SCHEMA
 from dsmath_pipeline.storage import ArtifactError
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe.model_validate(
     {
         "seeds": {"held_out_share": 0.1, "num_folds": 4, "joined_pages": "all"},
