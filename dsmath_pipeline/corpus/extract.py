@@ -34,11 +34,11 @@ from .layout_kernel import B_BITS, B_CHARS, B_FORMULAS, B_START, B_STOP, B_TAG, 
 from .optout_signals import Signal, header_signal, html_signal
 from .text_kernel import HOLDS_TEX_SIGN
 
-EXTRACT_VERSION = "4"
+EXTRACT_VERSION = "5"
 """Version of extraction as a whole (this file, html, formulas, mathml, layout, density, encoding, language).
 
 1 (2026-11): first version. 2 (2026-11): compiled parser and walk; more forms of formulas. 3 (2026-11): pages that opt
-out are dropped.
+out are dropped. 5 (2026-11): a page that begins with a very long attribute keeps its text whatever came before it.
 Part of the key of every documents artifact.
 """
 

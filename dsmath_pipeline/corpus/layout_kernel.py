@@ -78,8 +78,8 @@ _A, _BODY, _BR, _DIV, _IMG, _LI, _NOSCRIPT, _P, _PRE, _SUB, _SUP, _TBODY, _TD, _
 def walk(data, nodes, num_nodes, claims, tables, out, blocks, weights):
     """Write the blocks' text to `out` (uint8) and their rows to `blocks` (int32) and `weights` (float64).
 
-    `claims` (int32 for each node): see DROP. Returns the number of blocks; negative when `out` or `blocks` is full
-    (minus the number written). `weights` gets the summed weight of the path words around each block.
+    `claims` (int32 for each node): see DROP. Returns the number of blocks; -1 when `out` or `blocks` is too small.
+    `weights` gets the summed weight of the path words around each block.
     """
     state = np.zeros(S_STATE_SIZE, np.int64)
     state[S_CUR_TAG] = _BODY
@@ -94,9 +94,9 @@ def walk(data, nodes, num_nodes, claims, tables, out, blocks, weights):
         while state[S_OPEN] > 0 and stack[state[S_OPEN] - 1, 0] <= row:
             _leave(state, stack, path, active, words, word_weights, out, blocks, weights)
         if state[S_AT] + 4 * (nodes[row, STOP] - nodes[row, START]) + 512 > len(out):
-            return -state[S_NUM_BLOCKS]
+            return -1
         if state[S_NUM_BLOCKS] + 2 > len(blocks):
-            return -state[S_NUM_BLOCKS]
+            return -1
         if nodes[row, TAG] == TEXT:
             in_link = state[S_CUR_LINK] >= 0 and row < nodes[state[S_CUR_LINK], CLOSED]
             parent = nodes[row, PARENT]

@@ -2,6 +2,7 @@
 
 import html
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -129,3 +130,14 @@ def test_text_is_decoded_and_collapsed_as_a_slow_reading_would(parts: list[str])
     blocks = walk(markup)
     assert blocks.text_of(0) == expected
     assert blocks.rows[0, B_CHARS] == len(expected)
+
+
+@pytest.mark.parametrize("attribute_bytes", [10, 5_000, 300_000])
+def test_a_long_attribute_before_the_text_costs_no_text_whatever_the_reused_arrays_hold(attribute_bytes: int) -> None:
+    def blocks() -> list[tuple[str, str]]:
+        return texts(f"<div data-preloaded='{'a' * attribute_bytes}'></div><p>word")
+
+    with ThreadPoolExecutor(1) as fresh:  # a thread has arrays of its own, so these are as small as the page allows
+        alone = fresh.submit(blocks).result()
+    walk("<p>" + "text " * 1_000_000)
+    assert alone == blocks() == [("p", "word")]
