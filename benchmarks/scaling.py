@@ -13,6 +13,7 @@ all documents, duplicates included. Results go to benchmarks/results/scaling.jso
 import argparse
 import json
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -97,7 +98,8 @@ CALLS = {call.__name__: call for call in (warc_to_scores, crawl_to_domains, rank
 
 def in_child(call: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
     """What the call returns, and its wall_seconds, cpu_seconds and peak memory, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.scaling", "child", json.dumps([call.__name__, arguments])]
+    code = "import sys, benchmarks.scaling; benchmarks.scaling.child(sys.argv[1])"  # workers import a main module again
+    command = [sys.executable, "-c", code, json.dumps([call.__name__, arguments])]
     done = subprocess.run(command, cwd=common.ROOT, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{call.__name__} failed:\n{done.stderr[-3000:]}")
@@ -135,22 +137,28 @@ def peak_gib() -> float:
 
 
 def processes(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
-    """One process beside two, round by round."""
+    """One process beside two, round by round, on the crawl and on a larger one, where starting up counts for less."""
     kind, files = common.crawl_files(scratch, options)
     classifier = random_classifier(files, scratch)
-    found: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
-    for number in range(options.rounds + 1):
-        for workers in (1, 2) if number % 2 else (2, 1):
-            with tempfile.TemporaryDirectory(dir=scratch) as out:
-                measured = in_child(
-                    warc_to_scores, files=list(map(str, files)), out=out, classifier=classifier, workers=workers
-                )
-            print(f"round {number}: {workers} processes: {measured['wall_seconds']:.1f} s", file=sys.stderr)
-            if number:  # the first round fills caches
-                found[workers].append(measured)
-    pairs = zip(found[1], found[2], strict=True)
-    speedup = [common.rounded(one["wall_seconds"] / two["wall_seconds"]) for one, two in pairs]
-    return {"processes": {"pages": kind, "speedup": statistics.median(speedup), "speedups": speedup, "rounds": found}}
+    rows = []
+    for number in options.copies or (1, 4):
+        folder = write_copies(files, number, scratch)
+        found: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
+        for turn in range(options.rounds + 1):
+            for workers in (1, 2) if turn % 2 else (2, 1):
+                with tempfile.TemporaryDirectory(dir=scratch) as out:
+                    measured = in_child(
+                        warc_to_scores, files=[str(folder)], out=out, classifier=classifier, workers=workers
+                    )
+                told = f"{measured['wall_seconds']:.1f} s, {measured['num_scored']} documents"
+                print(f"{number} copies, round {turn}: {workers} processes: {told}", file=sys.stderr)
+                if turn:  # the first round fills caches
+                    found[workers].append(measured)
+        shutil.rmtree(folder)
+        pairs = zip(found[1], found[2], strict=True)
+        speedups = [common.rounded(one["wall_seconds"] / two["wall_seconds"]) for one, two in pairs]
+        rows.append({"copies": number, "speedup": statistics.median(speedups), "speedups": speedups, "rounds": found})
+    return {"processes": {"pages": kind, "rows": rows}}
 
 
 def copies(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
@@ -158,12 +166,8 @@ def copies(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     kind, files = common.crawl_files(scratch, options)
     classifier = random_classifier(files, scratch)
     rows = []
-    for number in options.copies:
-        folder = scratch / f"crawl-{number}"
-        folder.mkdir()
-        for copy in range(number):
-            for file in files:
-                write_copy(file, folder / f"{copy:03d}-{file.name}", copy)
+    for number in options.copies or COPIES:
+        folder = write_copies(files, number, scratch)
         with tempfile.TemporaryDirectory(dir=scratch) as out:
             measured = in_child(
                 crawl_to_domains, files=[str(folder)], out=out, classifier=classifier, workers=options.workers
@@ -171,8 +175,7 @@ def copies(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         measured["cpu_milliseconds_a_page"] = common.rounded(1000 * measured["cpu_seconds"] / measured["num_pages"])
         print(f"{number} copies: {measured}", file=sys.stderr)
         rows.append({"copies": number, **measured})
-        for file in folder.iterdir():
-            file.unlink()
+        shutil.rmtree(folder)
     first, last = rows[0], rows[-1]
     ratio = last["cpu_milliseconds_a_page"] / first["cpu_milliseconds_a_page"]
     return {"copies": {"pages": kind, "cost_of_a_page_last_over_first": common.rounded(ratio), "rows": rows}}
@@ -195,6 +198,16 @@ def rows(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         budget=num_rows * TOKENS_IN_A_DOCUMENT // 20, workers=options.workers,
     )  # fmt: skip
     return {"rows": {"num_rows": num_rows, "workers": options.workers, **measured}}
+
+
+def write_copies(files: list[Path], number: int, scratch: Path) -> Path:
+    """A folder with so many copies of the files, whose pages all have URLs of their own."""
+    folder = scratch / f"crawl-{number}"
+    folder.mkdir()
+    for copy in range(number):
+        for file in files:
+            write_copy(file, folder / f"{copy:03d}-{file.name}", copy)
+    return folder
 
 
 def write_copy(file: Path, out: Path, number: int) -> None:
@@ -241,11 +254,9 @@ def random_classifier(files: list[Path], scratch: Path) -> str:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["child"]:
-        return child(sys.argv[2])
     parser = common.arguments(__doc__, rounds=3, files=0)
     parser.add_argument("what", choices=["processes", "copies", "rows"])
-    parser.add_argument("--copies", type=int, nargs="+", default=list(COPIES), help="sizes of the crawl, in copies")
+    parser.add_argument("--copies", type=int, nargs="+", help="sizes of the crawl, in copies")
     parser.add_argument("--rows", type=float, default=100e6, help="synthetic score rows")
     parser.add_argument("--workers", type=int, default=2, help="processes (copies, rows)")
     parser.add_argument("--scratch", type=Path, help="folder for files in between: 100 bytes a row (default: TMPDIR)")

@@ -76,6 +76,16 @@ class _Remote:
 class CrawlFile(_Remote):
     """One WARC file of a crawl; small and picklable, so that workers fetch their own files."""
 
+    @property
+    def place(self) -> str:
+        """The folder that it lies in: tells it from files of the same name."""
+        return self.path.rpartition("/")[0]
+
+    @property
+    def identity(self) -> str:
+        """What it is in the keys of artifacts."""
+        return self.path
+
     def __str__(self) -> str:
         return self.path
 
@@ -92,6 +102,16 @@ class CrawlRecords(_Remote):
 
     places: tuple[tuple[int, int], ...]
     """Offset in the file and length of each, in bytes, rising."""
+
+    @property
+    def place(self) -> str:
+        """What tells it from other records of files of the same name."""
+        return str((self.path, self.places))
+
+    @property
+    def identity(self) -> str:
+        """What it is in the keys of artifacts."""
+        return f"{self.path} {self.places}"
 
     def __str__(self) -> str:
         return f"{self.path} ({len(self.places)} records)"
@@ -140,6 +160,12 @@ class CommonCrawl:
         """The paths in one of a crawl's lists, such as `warc.paths.gz`. Raises DownloadError."""
         listing = self._small(f"crawl-data/{crawl}/{name}", self.settings.base_url, float("inf"), is_gzip=True)
         return gzip.decompress(listing).decode().split()
+
+    def named(self, name: str) -> Sequence[CrawlFile | CrawlRecords]:
+        """What a `cc:` or a `cc-records:` name stands for. Raises as `files` and `record_files` do."""
+        if name.startswith(RECORDS_PREFIX):
+            return self.record_files(Path(name.removeprefix(RECORDS_PREFIX)))
+        return self.files(name)
 
     def files(self, spec: str) -> list[CrawlFile]:
         """The files that `cc:CRAWL` or `cc:CRAWL/FIRST-LAST` names. Raises CrawlError, DownloadError."""

@@ -7,16 +7,19 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from .. import storage
 from ..progress import SILENT, Progress
 from ..recipe.schema import FetchSettings
 from ..storage import Folder
-from .commoncrawl import PREFIX, RECORDS_PREFIX, CommonCrawl, CrawlFile, CrawlRecords
 from .warc import PartialFile
 
-InputFile = Folder | CrawlFile | CrawlRecords
+if TYPE_CHECKING:  # the web's libraries are loaded where a run names a published crawl, not by every worker
+    from .commoncrawl import CrawlFile, CrawlRecords
+
+InputFile: TypeAlias = "Folder | CrawlFile | CrawlRecords"
+_PUBLISHED = ("cc:", "cc-records:")
 
 _WARC_NAME = re.compile(r"\.w?arc(?:\.gz)?$", re.I)
 _HTML_NAME = re.compile(r"\.x?html?(?:\.gz)?$", re.I)
@@ -36,13 +39,11 @@ def input_files(
     """
     files: dict[str, InputFile] = {}
     for given in inputs:
-        if str(given).startswith(PREFIX):
+        if str(given).startswith(_PUBLISHED):
+            from .commoncrawl import CommonCrawl
+
             source = CommonCrawl(fetch or FetchSettings(), progress=progress)
-            files |= {str(file): file for file in source.files(str(given))}
-            continue
-        if str(given).startswith(RECORDS_PREFIX):
-            source = CommonCrawl(fetch or FetchSettings(), progress=progress)
-            files |= {str(file): file for file in source.record_files(Path(str(given).removeprefix(RECORDS_PREFIX)))}
+            files |= {str(file): file for file in source.named(str(given))}
             continue
         path = storage.folder(given)
         if not path.exists():
@@ -72,19 +73,13 @@ def shard_names(files: Sequence[InputFile]) -> list[str]:
 
 
 def _folder_of(file: InputFile) -> str:
-    if isinstance(file, CrawlRecords):
-        return str((file.path, file.places))
-    return file.path.rpartition("/")[0] if isinstance(file, CrawlFile) else str(file.parent)
+    return str(file.parent) if isinstance(file, Folder) else file.place
 
 
 def input_key(files: Sequence[InputFile]) -> str:
     """Identity of input files: their content (storage.file_key), of a published crawl its paths, which never change."""
-    local = [file for file in files if not isinstance(file, (CrawlFile, CrawlRecords))]
-    published = sorted(
-        file.path if isinstance(file, CrawlFile) else f"{file.path} {file.places}"
-        for file in files
-        if isinstance(file, (CrawlFile, CrawlRecords))
-    )
+    local = [file for file in files if isinstance(file, Folder)]
+    published = sorted(file.identity for file in files if not isinstance(file, Folder))
     if not published:
         return storage.file_key(local)
     known = [*published, storage.file_key(local)] if local else published
@@ -97,14 +92,11 @@ def local_file(file: InputFile) -> Iterator[Folder]:
 
     Single records come as warc.PartialFile, which `file_kind` and `warc.read_pages` take like a path.
     """
-    if isinstance(file, CrawlRecords):
-        with file.local() as records:
-            yield cast(Folder, records)
-    elif isinstance(file, CrawlFile):
-        with file.local() as path:
-            yield path
-    else:
+    if isinstance(file, Folder):
         yield file
+    else:
+        with file.local() as found:
+            yield cast(Folder, found)
 
 
 def _kind_by_name(name: str) -> str:

@@ -97,10 +97,12 @@ def extract_files(
     with storage.stage(out, ARTIFACT, EXTRACT_VERSION, used, given, force=force) as run:
         if run.artifact:
             work = functools.partial(_extract_shard, out=out, settings=settings, opt_out=opt_out)
-            _load_kernels(progress)
+            _compile_kernels(progress)
             shards = [_Shard(file, name) for file, name in zip(files, names, strict=True)]
+            shards.sort(key=_local_bytes, reverse=True)  # large ones first: the last to end are small
             results = compute.map_or_leave_out(work, shards, workers=workers, what="extract files", progress=progress)
-            finished = compute_poison.note(run.artifact, dict(zip(names, results, strict=True)))
+            by_name = {shard.name: result for shard, result in zip(shards, results, strict=True)}
+            finished = compute_poison.note(run.artifact, {name: by_name[name] for name in names})
             for name, counts in finished.items():
                 run.artifact.add_shard(name, counts)
             run.artifact.counts |= total_counts(list(finished.values()))
@@ -112,11 +114,11 @@ def _all_settings(settings: ExtractSettings, opt_out: OptOutSettings) -> dict[st
     return {**storage.settings_dict(settings), "opt_out": storage.settings_dict(opt_out)}
 
 
-def _load_kernels(progress: Progress) -> None:
+def _compile_kernels(progress: Progress) -> None:
     """Before workers start, so that they find the kernels compiled."""
     if not are_cached():
         progress.log("compiling the extraction kernels, once on this machine (about a minute)")
-    warm_up()
+        warm_up()
 
 
 def extract_to_file(
@@ -185,6 +187,11 @@ class _Shard:
 
     def __str__(self) -> str:
         return str(self.file)
+
+
+def _local_bytes(shard: _Shard) -> int:
+    """Size of a file on this machine's disks, 0 of others."""
+    return shard.file.stat().st_size if isinstance(shard.file, Path) else 0
 
 
 def _extract_shard(
