@@ -16,15 +16,10 @@ def materialized(
 ) -> dg.MaterializeResult:  # fmt: skip
     """The result of an asset whose artifact has this manifest.
 
-    `picture` is an SVG document, `pictures` are several by name. Scalar counts become metadata of their own, so that
-    the UI plots them over materializations; nested ones become tables.
+    `picture` is an SVG document, `pictures` are several by name. Numbers are metadata of their own, so that the UI
+    plots them over materializations or partitions; nested counts are tables.
     """
-    metadata: dict[str, Any] = {
-        "dagster/row_count": manifest.num_rows,
-        "dagster/uri": path,
-        "size_bytes": manifest.num_bytes,
-        "elapsed_seconds": manifest.elapsed_seconds,
-    }
+    metadata = {**figures(manifest), "dagster/uri": path}
     if picture:
         metadata["picture"] = inline_svg(picture)
     metadata |= {f"picture: {name}": inline_svg(svg) for name, svg in (pictures or {}).items()}
@@ -32,12 +27,33 @@ def materialized(
         metadata["table"] = markdown_table(table)
     if schema is not None:
         metadata["dagster/column_schema"] = column_schema(schema)
-    for name, value in manifest.counts.items():
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(manifest.key))
+
+
+def figures(manifest: Manifest) -> dict[str, Any]:
+    """Rows, bytes, time, throughput, losses and counts of an artifact; numbers that the UI plots, and tables.
+
+    `dropped_share`: of the rows that were looked at, those that a reason in `counts.dropped` kept out.
+    """
+    metadata: dict[str, Any] = {
+        "dagster/row_count": manifest.num_rows,
+        "size_bytes": manifest.num_bytes,
+        "elapsed_seconds": manifest.elapsed_seconds,
+    }
+    counts = manifest.counts
+    dropped = counts.get("dropped")
+    if isinstance(dropped, Mapping) and all(isinstance(number, int) for number in dropped.values()):
+        lost = sum(dropped.values())
+        metadata |= {"num_dropped": lost, "dropped_share": lost / max(lost + manifest.num_rows, 1)}
+    if manifest.elapsed_seconds > 0:
+        seen = metadata.get("num_dropped", 0) + manifest.num_rows
+        metadata["rows_per_second"] = seen / manifest.elapsed_seconds
+    for name, value in counts.items():
         if isinstance(value, (bool, int, float, str)):
             metadata[name] = value
         elif isinstance(value, Mapping) and value and all(isinstance(v, (int, float, str)) for v in value.values()):
             metadata[name] = markdown_table([{name: key, "count": number} for key, number in value.items()])
-    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(manifest.key))
+    return metadata
 
 
 def column_schema(schema: pa.Schema) -> dg.TableSchema:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from assets.metadata import materialized
+from assets.metadata import figures, materialized
 from assets.resources import Pipeline, pipeline_from_environment
 from dsmath_pipeline import records
 from dsmath_pipeline.corpus.commoncrawl import PREFIX, Crawl
@@ -78,9 +78,12 @@ def _partitioned(name: str, stage: Stage, deps: list[str], description: str) -> 
     )  # fmt: skip
     def made(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.MaterializeResult:
         run = pipeline.run(context)
-        manifests = [stage(refresh_of(run, crawl)) for crawl in context.partition_keys]
-        last = refresh_of(run, context.partition_keys[-1])
-        return _shown(manifests[-1], str(last.folder("math_corpus" if name == "part" else name)), schema, run)
+        manifests = {}
+        for crawl in context.partition_keys:
+            manifests[crawl] = stage(refresh_of(run, crawl))
+            context.add_asset_metadata(figures(manifests[crawl]), partition_key=crawl)
+        last = refresh_of(run, crawl)
+        return _shown(manifests[crawl], str(last.folder("math_corpus" if name == "part" else name)), schema, run)
 
     return made
 

@@ -18,6 +18,7 @@ Everything can be set from the environment:
 
 import os
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
+from dsmath_pipeline.progress import TimeLeft
 from dsmath_pipeline.recipe.presets import load_recipe
 from dsmath_pipeline.recipe.schema import Recipe, Section
 from dsmath_pipeline.stages import Inputs, Run
@@ -71,21 +73,30 @@ class Pipeline(dg.ConfigurableResource):
 
 
 class ContextProgress:
-    """`progress.Progress` as log lines of a Dagster step, one every `step_share` of the work."""
+    """`progress.Progress` as log lines of a Dagster step: one every `step_share` of the work, or every five minutes."""
 
-    def __init__(self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, step_share: float = 0.2):
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+        step_share: float = 0.2,
+        step_seconds: float = 300,
+    ):
         self._log = context.log
         self._share = step_share
-        self._last: dict[str, float] = {}
+        self._seconds = step_seconds
+        self._last: dict[str, tuple[float, float]] = {}
+        self._time_left = TimeLeft()
 
     def update(self, what: str, done: int, total: int | None = None, note: str = "") -> None:
+        left = self._time_left.text(what, done, total)
         if total is None:
             return
-        share = done / max(total, 1)
-        if share < 1 and share - self._last.get(what, -1.0) < self._share:
+        share, now = done / max(total, 1), time.monotonic()
+        last_share, last_time = self._last.get(what, (-1.0, now))
+        if share < 1 and share - last_share < self._share and now - last_time < self._seconds:
             return
-        self._last[what] = share
-        self._log.info(f"{what}: {done}/{total} {note}".rstrip())
+        self._last[what] = share, now
+        self._log.info(f"{what}: {done}/{total}{left} {note}".rstrip())
 
     def log(self, message: str) -> None:
         self._log.info(message)

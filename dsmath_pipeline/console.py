@@ -10,6 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
+from .progress import TimeLeft
+
 
 class Bars:
     """`progress.Progress` as bars on a terminal, or as one line every few seconds where output is not a terminal."""
@@ -24,6 +26,7 @@ class Bars:
         self._is_terminal = self._console.is_terminal
         self._every = seconds_between_lines
         self._last_line: dict[str, float] = {}
+        self._time_left = TimeLeft()
 
     def __enter__(self) -> "Bars":
         if self._is_terminal:
@@ -43,12 +46,13 @@ class Bars:
         self._bars.update(self._tasks[what], completed=done, total=total, note=note)
 
     def _line(self, what: str, done: int, total: int | None, note: str) -> None:
-        now = time.monotonic()
+        now, left = time.monotonic(), self._time_left.text(what, done, total)
         finished = total is not None and done >= total
         if what in self._last_line and not finished and now - self._last_line[what] < self._every:
             return
         self._last_line[what] = now
-        print(f"{what}: {done}{'' if total is None else f'/{total}'} {note}".rstrip(), file=sys.stderr, flush=True)
+        count = f"{done}{'' if total is None else f'/{total}'}"
+        print(f"{what}: {count}{left} {note}".rstrip(), file=sys.stderr, flush=True)
 
     def log(self, message: str) -> None:
         self._console.print(message, highlight=False, markup=False)
