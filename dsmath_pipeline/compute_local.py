@@ -114,12 +114,12 @@ class Pool:
 
     def close(self) -> None:
         """End the processes: those without a shard in peace, the others at once."""
-        idle = [worker for worker in self._workers if worker.task is None]
-        for worker in idle:
-            with contextlib.suppress(OSError):
-                worker.pipe.send(None)
         for worker in self._workers:
-            if worker in idle:
+            if worker.task is None:
+                with contextlib.suppress(OSError):
+                    worker.pipe.send(None)
+        for worker in self._workers:
+            if worker.task is None:
                 worker.process.join()
             worker.process.kill()
             worker.process.join()

@@ -1,8 +1,8 @@
 """How this package compiles its kernels: numba, machine code cached on disk, the GIL released.
 
 numba keys a cached function by its own file alone, so a kernel that uses tables or functions of another file could
-run stale code after an upgrade. Each kernel's cache folder is therefore named after the content of its file and of
-everything that the file imports from this package.
+run stale code after an upgrade. Each kernel's cache folder is therefore named after its path and the content of its
+file and of everything that the file imports from this package.
 """
 
 import functools
@@ -38,14 +38,14 @@ def compiled(function: Function) -> Function:
     return numba.njit(**_OPTIONS, _nrt=False)(function)  # type: ignore[call-overload]
 
 
-def are_cached(kernel: str = "html_kernel.py") -> bool:
-    """Has the kernel been compiled on this machine before?"""
-    return any(Path(_cache_folder(str(Path(__file__).parent / kernel))).rglob("*.nbi"))
+def are_cached(*kernels: str) -> bool:
+    """Have the kernels of these files ("html_kernel.py"), as they are now, been compiled on this machine before?"""
+    return all(any(Path(_cache_folder(str(Path(__file__).parent / name))).rglob("*.nbi")) for name in kernels)
 
 
 @functools.cache
 def _cache_folder(file: str) -> str:
-    digest = hashlib.blake2b(digest_size=8)
+    digest = hashlib.blake2b(os.fsencode(Path(file).parent.resolve()), digest_size=8)  # numba's cache is one of a path
     for source in sorted(_sources(Path(file), set())):
         digest.update(source.read_bytes())
     base = Path(os.environ.get("NUMBA_CACHE_DIR") or _user_cache() / "dsmath_pipeline")

@@ -115,8 +115,8 @@ def _all_settings(settings: ExtractSettings, opt_out: OptOutSettings) -> dict[st
 
 
 def _compile_kernels(progress: Progress) -> None:
-    """Before workers start, so that they find the kernels compiled."""
-    if not are_cached():
+    """Before workers start, so that they find the kernels compiled and do not each compile them."""
+    if not are_cached("html_kernel.py", "layout_kernel.py", "density_kernel.py", "language_kernel.py"):
         progress.log("compiling the extraction kernels, once on this machine (about a minute)")
         warm_up()
 
