@@ -5,16 +5,19 @@ run stale code after an upgrade. Each kernel's cache folder is therefore named a
 file and of everything that the file imports from this package.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numba
+import numpy as np
 
 Function = TypeVar("Function", bound=Callable)
 
@@ -41,6 +44,24 @@ def compiled(function: Function) -> Function:
 def are_cached(*kernels: str) -> bool:
     """Have the kernels of these files ("html_kernel.py"), as they are now, been compiled on this machine before?"""
     return all(any(Path(_cache_folder(str(Path(__file__).parent / name))).rglob("*.nbi")) for name in kernels)
+
+
+def kept_arrays(file: str, key: str, make: Callable[[], Sequence[np.ndarray]]) -> list[np.ndarray]:
+    """Arrays that take long to make, kept beside the machine code of `file` for other processes.
+
+    They are made again when `key` is another, when `file` or what it imports from its folder has changed, and when they
+    cannot be read.
+    """
+    digest = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+    path = Path(_cache_folder(file)) / f"arrays-{digest}.npz"
+    with contextlib.suppress(OSError, EOFError, ValueError, zipfile.BadZipFile), np.load(path) as stored:
+        return [stored[name] for name in stored.files]
+    arrays = list(make())
+    with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        unfinished = Path(scratch) / path.name
+        np.savez(unfinished, *arrays)
+        unfinished.replace(path)
+    return arrays
 
 
 @functools.cache

@@ -5,6 +5,7 @@ A text that the kernel cannot do (broken UTF-8, more than 32 combining marks in 
 
 import functools
 import re
+import sys
 import unicodedata
 from collections.abc import Callable
 from typing import Literal
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 from ..text import CJK, MAX_MASKED_CHARS, segment
 from . import nfkc_kernel as kernel
 from .characters import canonical_pairs, second_halves
+from .compiled import kept_arrays
 from .segment_kernel import segment_texts
 
 _SIGMA = "Σ"
@@ -75,7 +77,12 @@ def read_only(array: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def tables() -> kernel.SegmentTables:
-    """The kernel's tables, made once in a process (half a second)."""
+    """The kernel's tables; making them takes half a second, so they are kept on disk."""
+    made_of = f"{sys.version} {unicodedata.unidata_version} {CJK}"
+    return kernel.SegmentTables(*map(read_only, kept_arrays(__file__, made_of, _make_tables)))
+
+
+def _make_tables() -> kernel.SegmentTables:
     points = [chr(point) for point in range(kernel.NUM_POINTS)]
     composed, decomposed = _each(points, "NFKC"), _each(points, "NFKD")
     lowered = _each(points, "NFKC", str.lower)
@@ -92,8 +99,7 @@ def tables() -> kernel.SegmentTables:
     pairs = sorted((ord(pair[0]) << 32 | ord(pair[1]), ord(whole)) for pair, whole in _pairs().items())
     keys, wholes = np.array([key for key, _ in pairs], np.uint64), np.array([whole for _, whole in pairs], np.int32)
     borders = _borders(points, composed)
-    arrays = (_kinds(points), borders, rewrites, decompositions, marks, keys, wholes, *pool.arrays())
-    return kernel.SegmentTables(*(read_only(array) for array in arrays))
+    return kernel.SegmentTables(_kinds(points), borders, rewrites, decompositions, marks, keys, wholes, *pool.arrays())
 
 
 def _differing(left: list[str], right: list[str]) -> list[int]:

@@ -50,7 +50,7 @@ _DEMO: dict[str, dict[str, Any]] = {
     "rl": {"learning_rate": 2e-4, "decay_from": 0.3, "group_size": 8, "batch_completions": 256,
            "max_completion_tokens": 56, "num_steps": 200, "step_pattern": _DEMO_STEP, "value_learning_rate": 1e-3,
            "reward_learning_rate": 1e-3, "reward_batch_examples": 64, "micro_batch_completions": 32, "save_steps": 20,
-           "max_kl": 1e-3},
+           "max_kl": 4e-3},
     "evaluation": {"num_samples": 8, "max_completion_tokens": 56, "max_problems": 500, "max_sampled_problems": 200},
 }  # fmt: skip
 

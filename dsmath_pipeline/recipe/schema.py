@@ -572,7 +572,12 @@ class RlSettings(Section):
     pairs_per_group: int = setting(
         4, "DPO: pairs of a right and a wrong completion of a group, at most", OURS + "bound", ge=1
     )
-    max_kl: float = setting(0.01, "TRPO: radius of the trust region, nats a token", OURS + "TRPO's usual value", gt=0)
+    max_kl: float = setting(
+        0.01,
+        "TRPO: radius of the trust region, nats a token; it falls with the square of what decay_from says",
+        OURS + "TRPO's usual value",
+        gt=0,
+    )
     held_out_questions: int = setting(
         0, "questions never trained on, solved greedily now and then; 0: none", OURS + "shows reward hacking", ge=0
     )

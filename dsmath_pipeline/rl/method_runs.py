@@ -21,6 +21,10 @@ MODEL_WEIGHT = 0.3
 """Of a reward model beside the rule; with 1 the demonstration's policy learns to please its process model
 (docs/rl.md)."""
 
+TRPO_BATCH = 5
+"""Batches of the others in one of TRPO's, which then has a fifth of the stages: it averages over no stages but its own
+(methods/trpo.py)."""
+
 
 def method_settings(settings: RlSettings, name: str) -> RlSettings:
     """The recipe's settings for one of RUNS; they differ from method to method as little as can be."""
@@ -31,6 +35,11 @@ def method_settings(settings: RlSettings, name: str) -> RlSettings:
         changes["model_reward_weight"] = settings.model_reward_weight or MODEL_WEIGHT
     if name == ITERATED:
         changes |= {"num_iterations": 2, "num_steps": max(1, settings.num_steps // 2)}
+    if name == "trpo":
+        changes |= {
+            "num_steps": max(1, settings.num_steps // TRPO_BATCH),
+            "batch_completions": TRPO_BATCH * settings.batch_completions,
+        }
     held_out = settings.held_out_questions or HELD_OUT_QUESTIONS
     return settings.model_copy(update={**changes, "held_out_questions": held_out})
 

@@ -41,9 +41,9 @@ from .replay import finish_iteration
 from .reward_model import is_process_model, load_reward_model
 from .rewards import Grader, format_rewards
 
-RL_VERSION = f"4/answers {ANSWERS_VERSION}"
-"""4 (2026-11): samples by the inverse distribution function. 3 (2026-11): step and outcome advantages normalised apart.
-2 (2026-11): methods, iterations. 1 (2026-11): first version."""
+RL_VERSION = f"5/answers {ANSWERS_VERSION}"
+"""5 (2026-11): TRPO damps, its radius falls. 4 (2026-11): samples by the inverse distribution function. 3 (2026-11): step
+and outcome advantages normalised apart. 2 (2026-11): methods, iterations. 1 (2026-11): first version."""
 
 METRICS_SCHEMA = pa.schema(
     [

@@ -47,8 +47,9 @@ def trpo_step(
     advantages_N: torch.Tensor,
     weights_N: torch.Tensor,
     *,
+    fisher_states: tuple[Distributions, torch.Tensor] | None = None,
     max_kl: float = 0.01,
-    damping: float = 1e-3,
+    damping: float = 0.1,
     cg_iterations: int = 10,
     backtrack_factor: float = 0.5,
     max_backtracks: int = 10,
@@ -56,10 +57,14 @@ def trpo_step(
 ) -> TrpoStep:
     """Update `parameters` in place by one step of TRPO from the policy as it is now, which is the old one.
 
-    `weights_N` sum to 1 (`objective.token_weights` of the completion tokens does). `damping` times the identity is
-    added to the Fisher matrix. A step is taken when the exact KL is at most `max_kl` and the surrogate gains more than
-    `min_gain_share` of what its gradient promises; else it is multiplied by `backtrack_factor`, `max_backtracks` times.
-    Defaults are TRPO's usual values. Raises ValueError for weights that do not sum to 1.
+    `weights_N` sum to 1 (`objective.token_weights` of the completion tokens does). `fisher_states` are the states from
+    which the Fisher matrix is made, as closure and weights: a share of all is enough for a direction and saves most of
+    the time; the bound is checked on all. `damping` times the identity is added to the matrix, without which directions
+    that the batch says little about would be taken farthest.
+
+    A step is taken when the exact KL is at most `max_kl` and the surrogate gains more than `min_gain_share` of what its
+    gradient promises; else it is multiplied by `backtrack_factor`, `max_backtracks` times. Defaults are usual values of
+    TRPO. Raises ValueError for weights that do not sum to 1.
     """
     if abs(float(weights_N.sum()) - 1) > 1e-3:
         raise ValueError(f"state weights sum to {float(weights_N.sum()):.4g}, not to 1: divide them by their sum")
@@ -70,7 +75,8 @@ def trpo_step(
         gradient_P = _flat_gradient(before, parameters)
         if not bool(gradient_P.any()):
             return TrpoStep(False, 0.0, 0.0, 0.0, 0)
-        product = fisher_product(parameters, distributions, old_NV, weights_N, damping)
+        fisher_distributions, fisher_weights = fisher_states or (distributions, weights_N)
+        product = fisher_product(parameters, fisher_distributions, fisher_weights, damping)
         direction_P = conjugate_gradient(product, gradient_P, cg_iterations)
         curvature = float(direction_P @ product(direction_P))
     if curvature <= 0:
@@ -107,13 +113,13 @@ def surrogate(
 def fisher_product(
     parameters: Sequence[torch.Tensor],
     distributions: Distributions,
-    old_NV: torch.Tensor,
     weights_N: torch.Tensor,
     damping: float = 0.0,
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The function v -> (F + damping) v, [P] to [P], F the Hessian of D at the old policy: its Fisher matrix."""
+    """The function v -> (F + damping) v, [P] to [P], F the Hessian of D where the policy is now: its Fisher matrix."""
     with sdpa_kernel(SDPBackend.MATH):
-        divergence = weights_N @ exact_kl(old_NV, distributions())
+        logprobs_NV = distributions()
+        divergence = weights_N @ exact_kl(logprobs_NV.detach(), logprobs_NV)
         slope_P = _flat_gradient(divergence, parameters, create_graph=True)
 
     def product(vector_P: torch.Tensor) -> torch.Tensor:

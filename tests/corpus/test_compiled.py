@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import dsmath_pipeline.corpus.compiled as compiled_module
@@ -42,3 +43,31 @@ def test_a_change_in_an_imported_file_compiles_anew(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / ".cache").rglob("*.nbi")) == cached
     (package / "tables.py").write_text("FACTOR = 5\n")
     assert run(tmp_path) == "16"
+
+
+def test_arrays_are_made_once_and_again_when_their_key_or_file_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled_module, "_cache_folder", lambda file: str(tmp_path))
+    made = []
+
+    def make() -> list[np.ndarray]:
+        made.append(len(made))
+        return [np.arange(3, dtype=np.int32) + len(made), np.array([7], np.uint64)]
+
+    def kept(key: str) -> list[list[int]]:
+        return [array.tolist() for array in compiled_module.kept_arrays(__file__, key, make)]
+
+    assert kept("a") == [[1, 2, 3], [7]]
+    assert kept("a") == [[1, 2, 3], [7]]
+    assert len(made) == 1
+    assert kept("b") == [[2, 3, 4], [7]]
+    assert kept("a") == [[1, 2, 3], [7]]
+    for broken in (b"", b"PK no archive", next(tmp_path.glob("*.npz")).read_bytes()[:-40]):
+        for file in tmp_path.glob("*.npz"):
+            file.write_bytes(broken)
+        times = len(made)
+        assert kept("a") == [[times + 1, times + 2, times + 3], [7]]
+        assert len(made) == times + 1
+        assert kept("a")[0][0] == times + 1
+    assert compiled_module.kept_arrays(__file__, "a", make)[1].dtype == np.uint64

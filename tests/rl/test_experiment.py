@@ -17,9 +17,12 @@ def test_runs_differ_in_the_method_alone():
         changed = {n for n, v in method_settings(recipe.rl, name).model_dump().items() if v != plain[n]}
         allowed = {"grpo_outcome": set(), "grpo_process": {"method", "model_reward_weight"}}
         allowed["grpo_iterated"] = {"num_iterations", "num_steps", "model_reward_weight"}
+        allowed["trpo"] = {"method", "num_steps", "batch_completions"}
         assert changed == allowed.get(name, {"method"}), name
     iterated = method_settings(recipe.rl, "grpo_iterated")
     assert iterated.num_steps * iterated.num_iterations == recipe.rl.num_steps
+    trpo = method_settings(recipe.rl, "trpo")
+    assert trpo.num_steps * trpo.batch_completions == recipe.rl.num_steps * recipe.rl.batch_completions
     assert set(RUNS) == {*METHODS, "grpo_iterated"} and set(FIGURE_5) < set(RUNS)
     with pytest.raises(ValueError, match="unknown run"):
         method_settings(recipe.rl, "sarsa")

@@ -206,6 +206,12 @@ def test_trpo_keeps_its_trust_region(base):
     assert all(0 < row["step_kl"] <= 0.003 for row in metrics)
 
 
+def test_the_trust_region_shrinks_towards_the_end(base):
+    _, metrics = train(base, "shrinks", method="trpo", max_kl=0.003, decay_from=0.0, num_steps=4)
+    for done, row in enumerate(metrics):
+        assert 0 < row["step_kl"] <= 0.003 * (1 - done / 4) ** 2 * 1.001
+
+
 def test_a_group_without_spread_can_be_skipped(base):
     # every completion right: no group has spread, so nothing is learned although the KL term would count
     train(base, "skip", grade=lambda reference, solution: Grade("", Verdict.CORRECT), skip_without_spread=True,

@@ -63,7 +63,7 @@ class Softmax:
 
 def test_products_with_the_fisher_matrix_equal_the_matrix_of_scores():
     policy = Softmax()
-    product = fisher_product(policy.parameters, policy, policy().detach(), policy.weights, damping=0.5)
+    product = fisher_product(policy.parameters, policy, policy.weights, damping=0.5)
     found = torch.stack([product(v) for v in torch.eye(16, dtype=torch.float64)])
     assert torch.allclose(found, policy.fisher() + 0.5 * torch.eye(16), atol=1e-12)
 
@@ -82,6 +82,34 @@ def test_the_step_is_the_natural_gradient_on_the_edge_of_the_trust_region():
     assert report.num_backtracks == 0 and torch.allclose(moved, expected, rtol=1e-3, atol=1e-9)
     assert report.expected_gain == pytest.approx(float(slope @ expected), rel=1e-4)
     assert report.gain == pytest.approx(report.expected_gain, rel=1e-2)
+
+
+def test_the_fisher_matrix_may_be_that_of_some_of_the_states():
+    policy, some = Softmax(), Softmax()
+    some.matrix, some.bias, some.parameters = policy.matrix, policy.bias, policy.parameters
+    some.features, some.weights = policy.features[:2], torch.tensor([0.25, 0.75], dtype=torch.float64)
+    start = torch.cat([p.detach().flatten() for p in policy.parameters])
+    surrogate(policy(), policy().detach(), policy.actions, policy.advantages, policy.weights).backward()
+    slope = torch.cat([gradient(p).flatten() for p in policy.parameters])
+    shares = zip(some.weights, some.features, strict=True)
+    singles = [(weight, one_state(policy, features)) for weight, features in shares]
+    matrix = sum(weight * single.fisher() for weight, single in singles) + 0.1 * torch.eye(16)
+    direction = torch.linalg.solve(matrix, slope)
+    expected = direction * (2e-6 / (direction @ matrix @ direction)).sqrt()
+    old = policy().detach()
+    report = policy.step(fisher_states=(some, some.weights), max_kl=1e-6, damping=0.1, cg_iterations=40)
+    moved = torch.cat([p.detach().flatten() for p in policy.parameters]) - start
+    # the states left out may move farther than the matrix knows, so that the line search shortens the step
+    assert torch.allclose(moved, expected * 0.5**report.num_backtracks, rtol=1e-3, atol=1e-9)
+    assert float(policy.weights @ exact_kl(old, policy().detach())) <= 1e-6
+
+
+def one_state(policy, features):
+    """The policy in one state, with weight 1."""
+    single = Softmax(states=1)
+    single.matrix, single.bias, single.parameters = policy.matrix, policy.bias, policy.parameters
+    single.features, single.weights = features[None], torch.ones(1, dtype=torch.float64)
+    return single
 
 
 @pytest.mark.parametrize("seed", range(8))
