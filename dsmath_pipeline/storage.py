@@ -204,12 +204,15 @@ class Artifact:
         self.num_rows += counts["num_rows"]
 
     def drop_stale_tables(self) -> None:
-        """Remove Parquet files that an earlier, killed run with other settings left behind, and half-written files."""
+        """Remove shards that are no part of the artifact, as killed runs leave them behind, and half-written files."""
         for file in self.path.rglob(".*.tmp"):
             file.unlink(missing_ok=True)
         for file in parquet_files(self.path):
             if file.name not in self._tables:
                 file.unlink()
+        for record in (self.path / _SHARD_RECORDS).glob("*.json"):
+            if f"{record.stem}.parquet" not in self._tables:
+                record.unlink()
 
 
 def finished_shard(path: Folder, shard_name: str, shard_key: str) -> dict[str, Any] | None:

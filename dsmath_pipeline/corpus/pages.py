@@ -32,6 +32,7 @@ from ..text import estimate_tokens
 from .compiled import are_cached
 from .encoding import decode_to_utf8
 from .extract import EXTRACT_VERSION, Dropped, extract, warm_up
+from .file_parts import MAX_POLICIES, MAX_SAMPLES, Part, file_counts, merge_parts, most_common, plan_parts
 from .formulas import has_latex_evidence
 from .html_tree import parse_html
 from .inputs import InputFile, file_kind, input_files, input_key, local_file, shard_names
@@ -42,8 +43,6 @@ ARTIFACT = "documents"
 _HOST = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*://(?:[^/?#@]*@)?(\[[^\]/]*\]|[^/?#:]*)")
 _RESPECTFUL = OptOutSettings()
 _MAX_LOST_RANGES = 1000
-_MAX_POLICIES = 100
-_MAX_SAMPLES = 50
 
 
 def page_id(url: str, date: str, source: str, offset: int) -> str:
@@ -98,11 +97,13 @@ def extract_files(
         if run.artifact:
             work = functools.partial(_extract_shard, out=out, settings=settings, opt_out=opt_out)
             _compile_kernels(progress)
-            shards = [_Shard(file, name) for file, name in zip(files, names, strict=True)]
-            shards.sort(key=_local_bytes, reverse=True)  # large ones first: the last to end are small
+            shards = _shards(files, names, workers)
             results = compute.map_or_leave_out(work, shards, workers=workers, what="extract files", progress=progress)
-            by_name = {shard.name: result for shard, result in zip(shards, results, strict=True)}
-            finished = compute_poison.note(run.artifact, {name: by_name[name] for name in names})
+            parts: dict[str, list[Any]] = {name: [] for name in names}
+            for shard, result in zip(shards, results, strict=True):
+                parts[shard.name].append(result)
+            whole = {name: _merge(out, name, results) for name, results in parts.items()}
+            finished = compute_poison.note(run.artifact, whole)
             for name, counts in finished.items():
                 run.artifact.add_shard(name, counts)
             run.artifact.counts |= total_counts(list(finished.values()))
@@ -168,14 +169,14 @@ def total_counts(shards: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "num_pages": sum(counts["num_pages"] for counts in shards),
         "skipped": dict(sorted(skipped.items())),
         "dropped": dict(sorted(dropped.items())),
-        "tdm_policies": dict(policies.most_common(_MAX_POLICIES)),
+        "tdm_policies": most_common(policies, MAX_POLICIES),
         "lost": sum(counts["lost"] for counts in shards),
         "lost_ranges": lost[:_MAX_LOST_RANGES],
         "num_formulas": sum(counts["num_formulas"] for counts in shards),
         "rules": dict(sorted(rules.items())),
         "latex_without_formula": sum(counts["latex_without_formula"] for counts in shards),
         "latex_without_formula_samples": [url for counts in shards for url in counts["latex_without_formula_samples"]][
-            :_MAX_SAMPLES
+            :MAX_SAMPLES
         ],
     }
 
@@ -184,27 +185,54 @@ def total_counts(shards: Sequence[dict[str, Any]]) -> dict[str, Any]:
 class _Shard:
     file: InputFile
     name: str
+    part: Part
 
     def __str__(self) -> str:
-        return str(self.file)
+        return str(self.file) + (f", part {self.part.number + 1} of {self.part.of}" if self.part.of > 1 else "")
 
 
-def _local_bytes(shard: _Shard) -> int:
-    """Size of a file on this machine's disks, 0 of others."""
-    return shard.file.stat().st_size if isinstance(shard.file, Path) else 0
+def _shards(files: Sequence[InputFile], names: Sequence[str], workers: int) -> list[_Shard]:
+    """The work, large pieces first, so that the last to end are small."""
+    sizes = [file.stat().st_size if isinstance(file, Path) else 0 for file in files]
+    can_share = compute.engine() == "local"
+    parts = plan_parts(sizes, compute.num_workers(workers)) if can_share else [1] * len(files)
+    tasks = [
+        (size / of, _Shard(file, name, Part(number, of)))
+        for file, name, size, of in zip(files, names, sizes, parts, strict=True)
+        for number in range(of)
+    ]
+    return [shard for _, shard in sorted(tasks, key=lambda task: -task[0])]
 
 
 def _extract_shard(
     shard: _Shard, guard: compute.ItemGuard, *, out: Folder, settings: ExtractSettings, opt_out: OptOutSettings
 ) -> dict[str, Any]:
+    """Counts of the file's finished shard, or of the part's, which has a shard of its own until _merge."""
     inputs = {"file": input_key([shard.file])}
     key = storage.artifact_key(ARTIFACT, EXTRACT_VERSION, _all_settings(settings, opt_out), inputs)
     done = storage.finished_shard(out, shard.name, key)
     if done is not None:
         return done
-    with local_file(shard.file) as file:
-        table, counts = extract_one_file(file, settings, guard, opt_out)
-    return storage.commit_shard(out, shard.name, key, table, counts)
+    if shard.part.of == 1:
+        with local_file(shard.file) as file:
+            table, counts = extract_one_file(file, settings, guard, opt_out)
+        return storage.commit_shard(out, shard.name, key, table, counts)
+    name = f"{shard.name}.{shard.part.number}-of-{shard.part.of}"
+    done = storage.finished_shard(out, name, key)
+    if done is None:
+        with local_file(shard.file) as file:
+            table, counts = _extract_part(file, settings, guard, opt_out, shard.part)
+        done = storage.commit_shard(out, name, key, table, counts)
+    return {**done, "part": name, "key": key}
+
+
+def _merge(out: Folder, name: str, parts: list[Any]) -> Any:
+    """The result for a file, of those for its parts: LeftOut when one is, else the counts of its shard."""
+    for result in parts:
+        if isinstance(result, compute.LeftOut) or "part" not in result:
+            return result
+    tables = [storage.read_table(out / f"{counts['part']}.parquet") for counts in parts]
+    return storage.commit_shard(out, name, parts[0]["key"], *merge_parts(tables, parts))
 
 
 def extract_one_file(
@@ -217,14 +245,22 @@ def extract_one_file(
 
     `guard` is that of compute.map_guarded; without one, page_seconds is not enforced.
     """
-    guard = guard or compute.ItemGuard()
+    table, counts = _extract_part(path, settings, guard or compute.ItemGuard(), opt_out, Part())
+    return table, file_counts([counts])
+
+
+def _extract_part(
+    path: Folder, settings: ExtractSettings, guard: compute.ItemGuard, opt_out: OptOutSettings, part: Part
+) -> tuple[pa.Table, dict[str, Any]]:
+    """The documents of a part of a file and its counts, as file_parts.merge_parts takes them."""
     report = ReadReport()
     dropped: Counter[str] = Counter()
     rules: Counter[str] = Counter()
     rows: list[dict[str, Any]] = []
-    unread: list[str] = []
+    unread: list[tuple[int, str]] = []
     policies: Counter[str] = Counter()
-    pages = _pages_of(path, settings, report)
+    numbers: dict[int, int] = {}
+    pages = part.select(_pages_of(path, settings, report), numbers)
     work = functools.partial(extract, settings=settings, opt_out=opt_out)
     for document in extract_guarded(pages, work, settings.page_seconds, guard, dropped):
         if isinstance(document, Dropped):
@@ -234,19 +270,19 @@ def extract_one_file(
         rules.update(document.rules)
         rows.append(_row(document))
         if not document.formulas and has_latex_evidence(document.text):
-            unread.append(document.url)
+            unread.append((numbers[document.offset], document.url))
     counts = {
         "num_records": report.num_records,
         "num_pages": report.num_pages,
         "skipped": dict(report.skipped),
         "dropped": dict(dropped),
-        "tdm_policies": dict(policies.most_common(_MAX_POLICIES)),
+        "tdm_policies": dict(policies),
         "lost": len(report.lost),
         "lost_ranges": [{"file": path.name, **asdict(lost)} for lost in report.lost[:_MAX_LOST_RANGES]],
         "num_formulas": sum(len(row["formulas"]) for row in rows),
         "rules": dict(rules),
-        "latex_without_formula": len(unread),
-        "latex_without_formula_samples": unread[:_MAX_SAMPLES],
+        "latex_without_formula": unread,
+        "page_numbers": [numbers[row["offset"]] for row in rows],
     }
     return pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA), counts
 

@@ -42,7 +42,7 @@ from .reward_model import is_process_model, load_reward_model
 from .rewards import Grader, format_rewards
 
 RL_VERSION = f"5/answers {ANSWERS_VERSION}"
-"""5 (2026-11): TRPO damps, its radius falls. 4 (2026-11): samples by the inverse distribution function. 3 (2026-11): step
+"""5 (2026-11): TRPO damps, radius falls. 4 (2026-11): samples by the inverse distribution function. 3 (2026-11): step
 and outcome advantages normalised apart. 2 (2026-11): methods, iterations. 1 (2026-11): first version."""
 
 METRICS_SCHEMA = pa.schema(
