@@ -18,17 +18,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
-from upath import UPath
 
 MANIFEST = "manifest.json"
 _SHARD_RECORDS = "_shards"
 
-Folder = Path | UPath
+if TYPE_CHECKING:
+    from upath import UPath
+
+    Folder = Path | UPath
+else:  # imported where an address asks for it: a tenth of a second of each process
+    Folder = Path
 
 
 class ArtifactError(RuntimeError):
@@ -56,7 +60,16 @@ class Manifest:
 def folder(path: str | os.PathLike[str]) -> Folder:
     """A path object for a local path or an fsspec URL."""
     text = os.fspath(path)
-    return UPath(text) if "://" in text else Path(text)
+    if "://" not in text:
+        return Path(text)
+    from upath import UPath
+
+    return UPath(text)
+
+
+def is_local(path: Folder) -> bool:
+    """Does it lie on a disk of this machine?"""
+    return getattr(path, "protocol", "") in ("", "file", "local")
 
 
 def settings_dict(settings: BaseModel | Mapping[str, Any] | None) -> dict[str, Any]:
@@ -75,7 +88,7 @@ def artifact_key(name: str, version: str, settings: Mapping[str, Any], inputs: M
 def write_bytes(path: Folder, data: bytes) -> None:
     """Write a file so that no reader ever sees half of it (temporary name, then rename; one PUT on object stores)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(path, UPath) and path.protocol not in ("", "file", "local"):
+    if not is_local(path):
         path.write_bytes(data)
         return
     local = Path(str(path))
@@ -135,7 +148,7 @@ def table_batches(path: Folder, columns: Sequence[str] | None = None, max_rows: 
 def _read_parquet(file: Folder, columns: Sequence[str] | None) -> pa.Table:
     """Arrow opens local files itself. Python's file objects it reads in this thread alone: a thread of Arrow's that
     still drops such an object while the interpreter ends aborts the whole process (Python before 3.14)."""
-    if not isinstance(file, UPath):
+    if isinstance(file, Path):
         with pq.ParquetFile(str(file)) as opened:
             return _columns(opened, columns, file, use_threads=True)
     with file.open("rb") as source, pq.ParquetFile(source, pre_buffer=False) as opened:

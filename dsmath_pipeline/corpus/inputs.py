@@ -16,6 +16,8 @@ from ..storage import Folder
 from .warc import PartialFile
 
 if TYPE_CHECKING:  # the web's libraries are loaded where a run names a published crawl, not by every worker
+    from typing_extensions import TypeIs
+
     from .commoncrawl import CrawlFile, CrawlRecords
 
 InputFile: TypeAlias = "Folder | CrawlFile | CrawlRecords"
@@ -72,14 +74,18 @@ def shard_names(files: Sequence[InputFile]) -> list[str]:
     ]
 
 
+def _is_folder(file: InputFile) -> "TypeIs[Folder]":
+    return not hasattr(type(file), "identity")
+
+
 def _folder_of(file: InputFile) -> str:
-    return str(file.parent) if isinstance(file, Folder) else file.place
+    return str(file.parent) if _is_folder(file) else file.place
 
 
 def input_key(files: Sequence[InputFile]) -> str:
     """Identity of input files: their content (storage.file_key), of a published crawl its paths, which never change."""
-    local = [file for file in files if isinstance(file, Folder)]
-    published = sorted(file.identity for file in files if not isinstance(file, Folder))
+    local = [file for file in files if _is_folder(file)]
+    published = sorted(file.identity for file in files if not _is_folder(file))
     if not published:
         return storage.file_key(local)
     known = [*published, storage.file_key(local)] if local else published
@@ -92,7 +98,7 @@ def local_file(file: InputFile) -> Iterator[Folder]:
 
     Single records come as warc.PartialFile, which `file_kind` and `warc.read_pages` take like a path.
     """
-    if isinstance(file, Folder):
+    if _is_folder(file):
         yield file
     else:
         with file.local() as found:

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .. import compute, compute_poison, storage
+from ..lean_imports import hide
 from ..progress import SILENT, Progress
 from ..recipe.schema import ExtractSettings, FetchSettings, OptOutSettings
 from ..records import DOCUMENT_SCHEMA, Document, Page
@@ -208,6 +209,7 @@ def _extract_shard(
     shard: _Shard, guard: compute.ItemGuard, *, out: Folder, settings: ExtractSettings, opt_out: OptOutSettings
 ) -> dict[str, Any]:
     """Counts of the file's finished shard, or of the part's, which has a shard of its own until _merge."""
+    hide("pandas", "scipy")
     inputs = {"file": input_key([shard.file])}
     key = storage.artifact_key(ARTIFACT, EXTRACT_VERSION, _all_settings(settings, opt_out), inputs)
     done = storage.finished_shard(out, shard.name, key)

@@ -18,10 +18,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from upath import UPath
-
 from ..progress import SILENT, Progress
-from ..storage import Folder, folder, write_bytes
+from ..storage import Folder, folder, is_local, write_bytes
 from .json_lines import json_line
 from .sandbox import Limits, Sandbox
 from .sandbox_tiers import ACCEPTED_TIERS, SETTING
@@ -73,7 +71,7 @@ def unfinished_file(output_path: Folder, limits: Limits, tier: str) -> Path:
     identity = json.dumps([str(output_path), asdict(limits), tier])
     key = hashlib.blake2b(identity.encode(), digest_size=4).hexdigest()
     name = f".{output_path.name}.{key}.unfinished"
-    return Path(str(output_path)).with_name(name) if _is_local(output_path) else Path(tempfile.gettempdir()) / name
+    return Path(str(output_path)).with_name(name) if is_local(output_path) else Path(tempfile.gettempdir()) / name
 
 
 class _Report:
@@ -143,15 +141,11 @@ def _keep_finished_rows(input_path: Folder, unfinished: Path, report: _Report) -
 
 
 def _finish(unfinished: Path, output_path: Folder) -> None:
-    if _is_local(output_path):
+    if is_local(output_path):
         unfinished.replace(str(output_path))
     else:
         write_bytes(output_path, unfinished.read_bytes())
         unfinished.unlink()
-
-
-def _is_local(path: Folder) -> bool:
-    return not isinstance(path, UPath) or path.protocol in ("", "file", "local")
 
 
 # dsmath sandbox ------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ def setting(default: Any, description: str, source: str, **limits: Any) -> Any:
 class Section(BaseModel):
     """A group of settings; immutable, unknown names are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), defer_build=True)
 
 
 OURS = "not in the paper: "
