@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import storage
-from ..compute import map_shards
+from ..compute import map_shards, workers_worth
 from ..progress import SILENT, Progress
 from ..recipe.schema import DedupSettings
 from ..records import DOCUMENT_SCHEMA
@@ -49,6 +49,8 @@ DROP_REASONS = (TOO_SHORT, DUPLICATE_URL, DUPLICATE_TEXT)
 OPTED_OUT = "opt_out"
 """Drop reason of pages that the opt-out list covers; counted where there are such pages, never sampled."""
 EXCERPT_CHARS = 400
+_ROWS_WORTH_A_POOL = 20_000
+"""Documents for which starting processes, twice, takes less time than it saves."""
 
 
 def deduplicate(
@@ -79,8 +81,9 @@ def deduplicate(
         opted_out = None
     with storage.stage(out, "unique_documents", DEDUP_VERSION, used, inputs, force=force) as run:
         if run.artifact:
-            _write_unique(documents, run.artifact, settings, opted_out, workers, progress)
             read = storage.read_manifest(documents)
+            workers = workers_worth(read.num_rows, workers, _ROWS_WORTH_A_POOL)
+            _write_unique(documents, run.artifact, settings, opted_out, workers, progress)
             if found or "opt_out" in read.settings:
                 run.artifact.counts["opt_out"] = opt_out_counts(read, found)
     assert run.manifest is not None

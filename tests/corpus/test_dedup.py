@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from dsmath_pipeline import storage
+from dsmath_pipeline.corpus import dedup
 from dsmath_pipeline.corpus.dedup import deduplicate, text_keys
 from dsmath_pipeline.recipe.schema import DedupSettings
 from dsmath_pipeline.records import DOCUMENT_SCHEMA
@@ -132,7 +133,8 @@ def test_shards_keep_their_names_and_columns_and_leave_no_working_files(tmp_path
 
 
 @pytest.mark.slow
-def test_two_workers_and_a_second_run_give_the_same_bytes(tmp_path):
+def test_two_workers_and_a_second_run_give_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(dedup, "_ROWS_WORTH_A_POOL", 0)
     rows = [document(f"{i:032x}", f"https://e.org/{i % 40}", f"text number {i % 33} it is") for i in range(100)]
     docs = write_documents(tmp_path / "documents", {"s1": rows[:50], "s2": rows[50:]})
     one = deduplicate(docs, tmp_path / "one", SETTINGS)
