@@ -37,3 +37,20 @@ for name in ("chunk", "email", "email.message"):
 """
     told = run(code).splitlines()
     assert told[0] == "chunk is not loaded in this worker process" and "wave" not in " ".join(told)
+
+
+def test_columns_of_numbers_go_both_ways_without_pandas() -> None:
+    code = """
+import sys
+import numpy as np, pyarrow as pa
+from dsmath_pipeline.lean_imports import to_arrow, to_numpy
+values = np.array([0.1, -3.0, 5e300, np.nan])
+arrow = to_arrow(values)
+assert arrow.type == pa.float64() and arrow.null_count == 0 and str(arrow.to_pylist()) == str(values.tolist())
+assert to_arrow(np.arange(6)[::2]).to_pylist() == [0, 2, 4]
+column = pa.chunked_array([arrow.slice(1, 2), arrow.slice(4), arrow])
+assert np.array_equal(to_numpy(column), np.concatenate([values[1:3], values]), equal_nan=True)
+assert to_numpy(pa.chunked_array([], pa.int64())).dtype == np.int64
+print("pandas" in sys.modules)
+"""
+    assert run(code) == "False"

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from ..lean_imports import to_arrow
 from ..records import DOCUMENT_SCHEMA, Page
 
 MAX_POLICIES = 100
@@ -86,12 +88,17 @@ def merge_parts(tables: Sequence[pa.Table], counts: Sequence[Mapping[str, Any]])
 
     Counts of a part have what `file_counts` takes, and `page_numbers`, the page of each row.
     """
-    numbers = [number for part in counts for number in part["page_numbers"]]
-    order = sorted(range(len(numbers)), key=numbers.__getitem__)
-    table = pa.concat_tables(tables).take(pa.array(order, pa.int64())).combine_chunks()
+    numbers = np.array([number for part in counts for number in part["page_numbers"]], np.int64)
+    table = pa.concat_tables(tables).take(to_arrow(np.argsort(numbers))).combine_chunks()
     columns = {name: table[name] for name in DOCUMENT_SCHEMA.names}
-    columns["rules"] = pa.array(table["rules"].to_pylist(), DOCUMENT_SCHEMA.field("rules").type)  # as it was unread
+    columns["rules"] = _without_nulls(columns["rules"])
     return pa.table(columns, schema=DOCUMENT_SCHEMA), file_counts(counts)
+
+
+def _without_nulls(maps: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The same maps as extraction makes them, with nothing said of nulls: what is written has the same bytes."""
+    chunks = [pa.MapArray.from_arrays(chunk.offsets, chunk.keys, chunk.items, maps.type) for chunk in maps.chunks]
+    return pa.chunked_array(chunks, maps.type)
 
 
 def file_counts(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

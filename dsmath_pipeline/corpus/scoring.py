@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from .. import storage
 from ..compute import map_threads
+from ..lean_imports import to_arrow, to_numpy
 from ..progress import SILENT, Progress, track
 from ..records import SCORE_SCHEMA
 from ..storage import ArtifactError, Folder, Manifest
@@ -171,7 +172,7 @@ def _score_shard(file: Folder, *, classifier: Classifier, out: Folder, key: str)
     if done is not None:
         return done
     table = score_parquet(classifier, file)
-    logits = table["logit"].to_numpy()
+    logits = to_numpy(table["logit"])
     missing = int((logits == NO_EVIDENCE_LOGIT).sum())
     counts = {"logit_sum": float(logits.sum()), "num_without_evidence": missing}
     return storage.commit_shard(out, file.stem, key, table, counts)
@@ -206,7 +207,7 @@ def _logits_by_fold(classifier: Classifier, batch: pa.RecordBatch) -> np.ndarray
 
 def _score_table(batch: pa.RecordBatch, logits: np.ndarray) -> pa.Table:
     columns = {name: batch[name] for name in ("id", "url", "domain", "num_tokens")}
-    return pa.table({**columns, "logit": logits, "score": to_scores(logits)}, schema=SCORE_SCHEMA)
+    return pa.table({**columns, "logit": to_arrow(logits), "score": to_arrow(to_scores(logits))}, schema=SCORE_SCHEMA)
 
 
 def score_file(
