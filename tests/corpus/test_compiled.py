@@ -45,6 +45,26 @@ def test_a_change_in_an_imported_file_compiles_anew(tmp_path: Path) -> None:
     assert run(tmp_path) == "16"
 
 
+@pytest.mark.slow
+def test_cached_kernels_load_without_the_compiler_and_others_compile_beside_them() -> None:
+    script = """
+import sys
+import numba, numpy as np
+from dsmath_pipeline.corpus.minhash_kernel import band_keys, roots
+values = np.arange(12, dtype=np.uint32).reshape(3, 4)
+keys = band_keys(values, 2, 2)
+print("numba.np.npyimpl" in sys.modules)
+assert numba.njit(lambda x: np.sort(x)[::-1].copy())(np.array([2, 3, 1])).tolist() == [3, 2, 1]
+assert roots(np.array([0, 0, 1], np.int32)).tolist() == [0, 0, 0]
+assert (band_keys(values, 2, 2) == keys).all() and (band_keys(values.astype(np.uint64), 2, 2) == keys).all()
+"""
+    told = [
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+        for _ in range(2)
+    ]
+    assert told[1] == "False"
+
+
 def test_arrays_are_made_once_and_again_when_their_key_or_file_is_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
