@@ -3,6 +3,7 @@
     python -m benchmarks.scaling processes            one process beside two, WARC files to scored Parquet
     python -m benchmarks.scaling copies               cost of a page over 1 to 30 copies of the crawl, and memory
     python -m benchmarks.scaling rows --rows 100e6    budget cut and domain counts over synthetic score rows
+    python -m benchmarks.scaling near --rows 4e6      near-duplicates of synthetic pages, a fifth of them copies
 
 Every measurement is a process of its own. `processes` takes turns, and wall time counts, so give it an idle machine.
 The classifier's tables are random and of the paper's size, which score at the speed of trained ones. Copies differ in
@@ -32,6 +33,7 @@ from benchmarks import common
 from dsmath_pipeline import sample_rates, storage
 from dsmath_pipeline.corpus.dedup import deduplicate
 from dsmath_pipeline.corpus.domains import find_domains
+from dsmath_pipeline.corpus.near_dedup import find_near_duplicates
 from dsmath_pipeline.corpus.pages import extract_files
 from dsmath_pipeline.corpus.ranking import collect
 from dsmath_pipeline.corpus.scoring import score_documents
@@ -93,7 +95,12 @@ def rank_and_count(scores: str, documents: str, out: str, budget: int, workers: 
     }  # fmt: skip
 
 
-CALLS = {call.__name__: call for call in (warc_to_scores, crawl_to_domains, rank_and_count)}
+def find_copies(documents: str, out: str, workers: int) -> dict[str, Any]:
+    """Near-duplicates of a crawl."""
+    return find_near_duplicates(Path(documents), Path(out), RECIPE.dedup, workers=workers).counts
+
+
+CALLS = {call.__name__: call for call in (warc_to_scores, crawl_to_domains, rank_and_count, find_copies)}
 
 
 def in_child(call: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
@@ -244,6 +251,28 @@ def write_rows(folder: Path, shard: int, num_rows: int) -> None:
     )  # fmt: skip
 
 
+def near(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    """Near-duplicates of synthetic pages of forty words, a fifth of them copies with one word changed."""
+    num_rows, size = int(options.rows), 50_000
+    rng = np.random.default_rng(0)
+    with storage.stage(scratch / "pages", "unique_documents", "synthetic", {"rows": num_rows}, {}) as run:
+        assert run.artifact
+        for shard, first in enumerate(range(0, num_rows, size)):
+            number = np.arange(first, min(first + size, num_rows))
+            source = np.where(rng.random(len(number)) < 0.2, rng.integers(0, np.maximum(number, 1)), number)
+            texts = [
+                " ".join(f"{page:x}w{word}" for word in range(40)) + ("" if page == own else f" copy{own}")
+                for page, own in zip(source.tolist(), number.tolist(), strict=True)
+            ]
+            ids = [f"{own:032x}" for own in number.tolist()]
+            table = pa.table({"id": ids, "url": [f"https://e.org/{own}" for own in ids], "text": texts})
+            run.artifact.write_table(f"part-{shard:05d}.parquet", table)
+    measured = in_child(
+        find_copies, documents=str(scratch / "pages"), out=str(scratch / "out"), workers=options.workers
+    )
+    return {"near": {"num_rows": num_rows, "workers": options.workers, **measured}}
+
+
 def random_classifier(files: list[Path], scratch: Path) -> str:
     """Tables of the paper's size over the words of the first file."""
     manifest = extract_files([str(files[0])], scratch / "words", RECIPE.extract, workers=1)
@@ -255,13 +284,13 @@ def random_classifier(files: list[Path], scratch: Path) -> str:
 
 def main() -> None:
     parser = common.arguments(__doc__, rounds=3, files=0)
-    parser.add_argument("what", choices=["processes", "copies", "rows"])
+    parser.add_argument("what", choices=["processes", "copies", "rows", "near"])
     parser.add_argument("--copies", type=int, nargs="+", help="sizes of the crawl, in copies")
-    parser.add_argument("--rows", type=float, default=100e6, help="synthetic score rows")
+    parser.add_argument("--rows", type=float, default=100e6, help="synthetic score rows or pages")
     parser.add_argument("--workers", type=int, default=2, help="processes (copies, rows)")
     parser.add_argument("--scratch", type=Path, help="folder for files in between: 100 bytes a row (default: TMPDIR)")
     options = parser.parse_args()
-    measure = {"processes": processes, "copies": copies, "rows": rows}[options.what]
+    measure = {"processes": processes, "copies": copies, "rows": rows, "near": near}[options.what]
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         result = measure(options, Path(scratch))
     print(json.dumps(result, indent=1))

@@ -171,7 +171,9 @@ def clusters_of(signatures: np.ndarray, settings: DedupSettings) -> np.ndarray:
     for band in range(settings.num_bands):
         of_band = np.ascontiguousarray(keys[:, band])
         order = np.argsort(of_band, kind="stable")
-        kernel.merge_buckets(of_band, order, signatures, least_equal(settings), settings.max_bucket_pairs, parents)
+        kernel.merge_buckets(
+            of_band[order], order, signatures, least_equal(settings), settings.max_bucket_pairs, parents
+        )
     return kernel.roots(parents)
 
 
@@ -184,8 +186,8 @@ def least_equal(settings: DedupSettings) -> int:
 def kept_pages(
     clusters: np.ndarray,
     signatures: np.ndarray,
-    scores: Sequence[float],
-    lengths: Sequence[int],
+    scores: Sequence[float] | np.ndarray,
+    lengths: Sequence[int] | np.ndarray,
     ids: Sequence[str],
     settings: DedupSettings,
 ) -> np.ndarray:

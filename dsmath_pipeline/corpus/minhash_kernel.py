@@ -185,35 +185,44 @@ def num_equal(signatures, left, right):
 
 
 @entry
-def merge_buckets(keys, order, signatures, least_equal, max_bucket_pairs, parents):
-    """Merge the pages of one band's buckets whose signatures agree in at least `least_equal` values.
+def merge_buckets(keys, pages, signatures, least_equal, max_bucket_pairs, parents):
+    """Merge the pages of LSH buckets whose signatures agree in at least `least_equal` values.
 
-    `order` sorts `keys` (stable), `parents` (int64) is the union-find forest, changed in place. A page is compared with
-    the first `max_bucket_pairs` pages of its bucket that are not in its cluster yet. Returns (pairs compared, merges).
+    `keys` (sorted) are the buckets of `pages`, which are in rising order in each; `parents` (int64) is the union-find
+    forest, changed in place. A page is compared with the first `max_bucket_pairs` pages of its bucket that are not in
+    its cluster yet. Returns (pairs compared, merges).
     """
     compared = np.int64(0)
     merged = np.int64(0)
     start = np.int64(0)
-    while start < len(order):
-        key = keys[order[start]]
+    while start < len(keys):
+        key = keys[start]
         stop = start + 1
-        while stop < len(order) and keys[order[stop]] == key:
+        while stop < len(keys) and keys[stop] == key:
             stop += 1
         if key != _ZERO:
             for place in range(start + 1, stop):
-                page = order[place]
+                page = pages[place]
                 own = root(parents, page)
                 for other_place in range(start, min(place, start + max_bucket_pairs)):
-                    other = root(parents, order[other_place])
+                    other = root(parents, pages[other_place])
                     if other == own:
                         continue
                     compared += 1
-                    if num_equal(signatures, order[other_place], page) >= least_equal:
+                    if num_equal(signatures, pages[other_place], page) >= least_equal:
                         parents[max(own, other)] = min(own, other)
                         own = min(own, other)
                         merged += 1
         start = stop
     return compared, merged
+
+
+@entry
+def connect(left, right, parents):
+    """Merge the clusters of `left[i]` and `right[i]`, for every i."""
+    for number in range(len(left)):
+        one, other = root(parents, left[number]), root(parents, right[number])
+        parents[max(one, other)] = min(one, other)
 
 
 @entry

@@ -11,12 +11,13 @@ Writes the artifact `near_duplicates`, one shard for each input shard:
 - `<shard>.parquet`: id, cluster_id (the id of the page kept in its place), is_kept, signature (the MinHash values,
   uint32, little-endian), url;
 - `dropped/sample.jsonl`: some dropped pages of either reason, as in `corpus/dedup.py`.
-Memory: about 600 bytes for each page of this crawl and each page kept of an earlier one.
+Memory: about 600 bytes for each page of this crawl and each page kept of an earlier one, up to two million pages; the
+work on more goes by hash buckets (near_dedup_buckets.py), with the same result.
 """
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,17 +26,22 @@ import pyarrow.compute as pc
 
 from .. import storage
 from ..compute import map_shards
+from ..lean_imports import to_numpy
 from ..progress import SILENT, Progress
 from ..recipe.schema import DedupSettings
 from ..storage import ArtifactError, Folder, Manifest
 from .dedup import dropped_row, smallest_ids, write_dropped_sample
 from .minhash import MINHASH_VERSION, clusters_of, kept_pages, signatures
+from .near_dedup_buckets import Plan, Source, find_kept, make_groups
 
 NEAR_DEDUP_VERSION = f"2/minhash {MINHASH_VERSION}"
 """Version of the rules above. 1 (2026-11): first version. 2 (2026-11): with URL and whether the kept page is of an
 earlier crawl."""
 
 NEAR_DUPLICATE, KNOWN_NEAR_DUPLICATE = "near_duplicate", "near_duplicate_of_earlier_crawl"
+_PAGES_IN_MEMORY = 2_000_000
+_PAGES_OF_A_GROUP = 1_000_000
+_PAGES_OF_A_PARTITION = 500_000
 _SIGNATURE_SETTINGS = ("ngram_words", "num_bands", "num_rows")
 _SETTINGS = {*_SIGNATURE_SETTINGS, "min_jaccard", "max_bucket_pairs", "num_sampled_drops"}
 
@@ -90,19 +96,6 @@ def _check_comparable(path: Folder, settings: DedupSettings) -> None:
         )
 
 
-@dataclass
-class _Pages:
-    """The pages to compare, those of earlier crawls first."""
-
-    ids: list[str]
-    num_known: int
-    lengths: list[int]
-    """Characters; 0 for pages of earlier crawls."""
-    signatures: np.ndarray
-    bounds: list[int]
-    """Where each shard of this crawl starts, and the end."""
-
-
 def _write(
     documents: Folder,
     shards: Sequence[str],
@@ -116,29 +109,82 @@ def _write(
         raise ArtifactError(f"no Parquet file in {documents}")
     work = artifact.path / "_signatures"
     sign = functools.partial(_sign_shard, documents=documents, out=work, key=artifact.key, settings=settings)
-    map_shards(sign, shards, workers=workers, what="signatures", progress=progress)
-    pages = _read_pages(work, shards, known)
-    clusters = clusters_of(pages.signatures, settings)
-    first_known = [pages.num_known - page for page in range(pages.num_known)]
-    scores = first_known + [0] * (len(pages.ids) - pages.num_known)
-    kept = kept_pages(clusters, pages.signatures, scores, pages.lengths, pages.ids, settings)
-    for number, shard in enumerate(shards):
-        start, end = pages.bounds[number : number + 2]
-        urls = storage.read_table(documents / f"{shard}.parquet", ["url"])["url"]
-        artifact.write_table(f"{shard}.parquet", _rows(pages, kept, start, end).append_column("url", urls))
-    _write_counts(documents, shards, artifact, settings, pages, kept)
+    signed = map_shards(sign, shards, workers=workers, what="signatures", progress=progress)
+    sources, num_known, max_id_bytes = _sources(work, shards, signed, known)
+    write = functools.partial(
+        _write_shard, documents=documents, out=artifact.path, num_known=num_known, sampled=settings.num_sampled_drops
+    )
+    num_pages = sources[-1].first + sources[-1].num_pages
+    if num_pages <= _PAGES_IN_MEMORY:
+        written, num_clusters = _find_kept_here(sources, num_known, settings, write)
+    else:
+        groups = make_groups(sources, _PAGES_OF_A_GROUP)
+        num_partitions = -(-num_pages // _PAGES_OF_A_PARTITION)
+        key = f"{artifact.key} {len(groups)} {num_partitions}"
+        plan = Plan(work / "buckets", key, groups, num_partitions, num_known, max_id_bytes, settings, write)
+        written, num_clusters = find_kept(plan, workers, progress)
+    dropped = {NEAR_DUPLICATE: 0, KNOWN_NEAR_DUPLICATE: 0}
+    for shard in shards:
+        artifact.add_shard(shard, written[shard])
+        for reason in dropped:
+            dropped[reason] += written[shard]["dropped"][reason]
+    sample = [row for shard in shards for row in written[shard]["sample"]]
+    write_dropped_sample(artifact, sample, settings.num_sampled_drops)
+    num_read = num_pages - num_known
+    artifact.counts |= {
+        "num_read": num_read,
+        "num_kept": num_read - sum(dropped.values()),
+        "dropped": dropped,
+        "num_known": num_known,
+        "num_clusters": num_clusters,
+    }
     storage.remove(work)
-    counts = artifact.counts
-    progress.log(f"kept {counts['num_kept']:,} of {counts['num_read']:,} documents; dropped {counts['dropped']}")
+    progress.log(f"kept {num_read - sum(dropped.values()):,} of {num_read:,} documents; dropped {dropped}")
 
 
-def _sign_shard(shard: str, *, documents: Folder, out: Folder, key: str, settings: DedupSettings) -> None:
-    if storage.finished_shard(out, shard, key):
-        return
+def _sign_shard(shard: str, *, documents: Folder, out: Folder, key: str, settings: DedupSettings) -> dict[str, Any]:
+    done = storage.finished_shard(out, shard, key)
+    if done is not None:
+        return done
     table = storage.read_table(documents / f"{shard}.parquet", ["id", "text"])
     lengths = pc.utf8_length(table["text"]).cast(pa.int64())
     values = _pack(signatures(table["text"], settings))
-    storage.commit_shard(out, shard, key, pa.table({"id": table["id"], "num_chars": lengths, "signature": values}), {})
+    signed = pa.table({"id": table["id"], "num_chars": lengths, "signature": values})
+    return storage.commit_shard(out, shard, key, signed, {"max_id_bytes": _max_bytes(table["id"])})
+
+
+def _max_bytes(ids: pa.ChunkedArray) -> int:
+    return pc.max(pc.binary_length(ids)).as_py() or 0
+
+
+def _sources(
+    work: Folder, shards: Sequence[str], signed: Sequence[dict[str, Any]], known: Sequence[Folder]
+) -> tuple[list[Source], int, int]:
+    """All files of signatures, those of earlier crawls first; the pages of those; the bytes of the longest id."""
+    sources: list[Source] = []
+    first, longest = 0, 1
+    for file in [file for path in known for file in storage.parquet_files(path)]:
+        table = storage.read_table(file, ["id", "is_kept"])
+        kept = table.filter(table["is_kept"])
+        sources.append(Source("", first, kept.num_rows, functools.partial(_read_known, file)))
+        first, longest = first + kept.num_rows, max(longest, _max_bytes(kept["id"]))
+    num_known = first
+    for shard, counts in zip(shards, signed, strict=True):
+        read = functools.partial(_read_signed, work / f"{shard}.parquet")
+        sources.append(Source(shard, first, counts["num_rows"], read))
+        first, longest = first + counts["num_rows"], max(longest, counts["max_id_bytes"])
+    return sources, num_known, longest
+
+
+def _read_known(file: Folder) -> tuple[list[str], np.ndarray, np.ndarray]:
+    table = storage.read_table(file, ["id", "is_kept", "signature"])
+    table = table.filter(table["is_kept"])
+    return table["id"].to_pylist(), np.zeros(table.num_rows, np.int64), _unpack(table["signature"])
+
+
+def _read_signed(file: Folder) -> tuple[list[str], np.ndarray, np.ndarray]:
+    table = storage.read_table(file)
+    return table["id"].to_pylist(), to_numpy(table["num_chars"]), _unpack(table["signature"])
 
 
 def _pack(values: np.ndarray) -> pa.Array:
@@ -159,74 +205,65 @@ def _unpack(column: pa.ChunkedArray) -> np.ndarray:
     return flat.astype(np.uint32, copy=False).reshape(-1, width // 4)
 
 
-def _read_pages(work: Folder, shards: Sequence[str], known: Sequence[Folder]) -> _Pages:
-    ids: list[str] = []
-    parts = []
-    for path in known:
-        table = storage.read_table(path, ["id", "is_kept", "signature"])
-        table = table.filter(table["is_kept"])
-        ids += table["id"].to_pylist()
-        parts.append(_unpack(table["signature"]))
-    num_known, bounds = len(ids), [len(ids)]
-    lengths = [0] * num_known
-    for shard in shards:
-        table = storage.read_table(work / f"{shard}.parquet")
-        ids += table["id"].to_pylist()
-        lengths += table["num_chars"].to_pylist()
-        parts.append(_unpack(table["signature"]))
-        bounds.append(len(ids))
-    return _Pages(ids, num_known, lengths, np.concatenate(parts), bounds)
+def _find_kept_here(
+    sources: Sequence[Source], num_known: int, settings: DedupSettings, write: Callable[..., dict[str, Any]]
+) -> tuple[dict[str, dict[str, Any]], int]:
+    """What near_dedup_buckets.find_kept does and returns, with all pages in memory."""
+    read = [source.read() for source in sources]
+    ids = [ident for part, _, _ in read for ident in part]
+    lengths = np.concatenate([part for _, part, _ in read])
+    values = np.concatenate([part for _, _, part in read])
+    pages = np.arange(len(ids))
+    kept = kept_pages(clusters_of(values, settings), values, np.maximum(num_known - pages, 0), lengths, ids, settings)
+    written = {}
+    for source in sources:
+        if source.shard:
+            of_source = kept[source.first : source.first + source.num_pages]
+            written[source.shard] = write(source, of_source, [ids[page] for page in of_source.tolist()])
+    return written, len(np.unique(kept[kept != pages]))
 
 
-def _rows(pages: _Pages, kept: np.ndarray, start: int, end: int) -> pa.Table:
-    """The artifact's rows of the pages `start` to `end` - 1."""
-    return pa.table(
-        {
-            "id": pa.array(pages.ids[start:end], pa.string()),
-            "cluster_id": pa.array([pages.ids[page] for page in kept[start:end].tolist()], pa.string()),
-            "is_kept": pa.array(kept[start:end] == np.arange(start, end)),
-            "is_of_earlier_crawl": pa.array(kept[start:end] < pages.num_known),
-            "signature": _pack(pages.signatures[start:end]),
-        }
-    )
-
-
-def _write_counts(
-    documents: Folder,
-    shards: Sequence[str],
-    artifact: storage.Artifact,
-    settings: DedupSettings,
-    pages: _Pages,
+def _write_shard(
+    source: Source,
     kept: np.ndarray,
-) -> None:
-    """Counts of the manifest and the sample of dropped pages."""
-    dropped = {NEAR_DUPLICATE: 0, KNOWN_NEAR_DUPLICATE: 0}
-    sample: list[Any] = []
-    for number, shard in enumerate(shards):
-        start, end = pages.bounds[number : number + 2]
-        entries = []
-        for page in (np.flatnonzero(kept[start:end] != np.arange(start, end)) + start).tolist():
-            reason = KNOWN_NEAR_DUPLICATE if kept[page] < pages.num_known else NEAR_DUPLICATE
-            dropped[reason] += 1
-            kept_id = pages.ids[kept[page]]
-            entries.append(
-                {"id": pages.ids[page], "url": "", "drop_reason": reason, "kept_id": kept_id, "row": page - start}
-            )
-        chosen = smallest_ids(entries, settings.num_sampled_drops)
-        if chosen:
-            table = storage.read_table(documents / f"{shard}.parquet", ["url", "text"])
-            for entry in chosen:
-                url = table["url"][entry["row"]].as_py()
-                sample.append(dropped_row(table["text"][entry["row"]].as_py(), {**entry, "url": url}))
-    write_dropped_sample(artifact, sample, settings.num_sampled_drops)
-    num_read = len(pages.ids) - pages.num_known
-    artifact.counts |= {
-        "num_read": num_read,
-        "num_kept": num_read - sum(dropped.values()),
-        "dropped": dropped,
-        "num_known": pages.num_known,
-        "num_clusters": len(np.unique(kept[kept != np.arange(len(kept))])),
+    kept_ids: list[str],
+    *,
+    documents: Folder,
+    out: Folder,
+    num_known: int,
+    sampled: int,
+) -> dict[str, Any]:
+    """Write the rows of a shard, given the page that is kept in each page's place and that page's id.
+
+    Returns the counts num_rows, dropped (by reason) and a sample of dropped pages.
+    """
+    ids, _, values = source.read()
+    is_kept = kept == np.arange(source.first, source.first + source.num_pages)
+    is_earlier = kept < num_known
+    file = documents / f"{source.shard}.parquet"
+    columns = {
+        "id": pa.array(ids, pa.string()),
+        "cluster_id": pa.array(kept_ids, pa.string()),
+        "is_kept": pa.array(is_kept),
+        "is_of_earlier_crawl": pa.array(is_earlier),
+        "signature": _pack(values),
     }
+    urls = storage.read_table(file, ["url"])["url"]
+    storage.write_table(out / f"{source.shard}.parquet", pa.table(columns).append_column("url", urls))
+    reasons = [KNOWN_NEAR_DUPLICATE if earlier else NEAR_DUPLICATE for earlier in is_earlier.tolist()]
+    entries = [
+        {"id": ids[row], "url": "", "drop_reason": reasons[row], "kept_id": kept_ids[row], "row": row}
+        for row in np.flatnonzero(~is_kept).tolist()
+    ]
+    dropped = Counter(entry["drop_reason"] for entry in entries)
+    sample = []
+    if chosen := smallest_ids(entries, sampled):
+        texts = storage.read_table(file, ["text"])["text"]
+        for entry in chosen:
+            full = {**entry, "url": urls[entry["row"]].as_py()}
+            sample.append(dropped_row(texts[entry["row"]].as_py(), full))
+    counts = {reason: dropped[reason] for reason in (NEAR_DUPLICATE, KNOWN_NEAR_DUPLICATE)}
+    return {"num_rows": source.num_pages, "dropped": counts, "sample": sample}
 
 
 def of_earlier_crawls(near_duplicates: Folder) -> dict[str, str]:

@@ -148,7 +148,7 @@ for _ in range(3000):
     kernel.write_plain(data, bounds, np.empty(len(data), np.uint8), np.empty(3, np.int64))
     keys = kernel.band_keys(out, 4, 2)
     order = np.argsort(keys[:, 0], kind="stable")
-    kernel.merge_buckets(np.ascontiguousarray(keys[:, 0]), order, out, 4, 2, np.arange(2))
+    kernel.merge_buckets(keys[:, 0][order], order, out, 4, 2, np.arange(2))
 print("checked")
 """
     environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
@@ -287,7 +287,7 @@ def num_comparisons(values, settings):
     for band in range(settings.num_bands):
         of_band = np.ascontiguousarray(keys[:, band])
         order = np.argsort(of_band, kind="stable")
-        totals += kernel.merge_buckets(of_band, order, values, 79, settings.max_bucket_pairs, parents)
+        totals += kernel.merge_buckets(of_band[order], order, values, 79, settings.max_bucket_pairs, parents)
     return totals.tolist()
 
 
