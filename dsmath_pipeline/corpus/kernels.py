@@ -3,10 +3,11 @@
 python -m dsmath_pipeline.corpus.kernels        # what `make install` does; about two minutes, then seconds
 """
 
+import numpy as np
 import pyarrow as pa
 
 from ..recipe.schema import DecontaminationSettings, DedupSettings
-from . import extract, scoring
+from . import extract, minhash_kernel, scoring
 from .benchmark_index import build_index
 from .benchmark_texts import BenchmarkText
 from .decontaminate import decontaminate_column
@@ -28,6 +29,7 @@ def warm_up() -> None:
     text_keys(texts)
     signed = signatures(texts, near)
     kept_pages(clusters_of(signed, near), signed, [0.5] * 3, [1] * 3, ["a", "b", "c"], near)
+    minhash_kernel.connect(np.array([0]), np.array([1]), np.arange(2))
     jaccard(gram_set(_QUESTION, near.ngram_words), gram_set("x", near.ngram_words))
     index = build_index([BenchmarkText("warm_up:1", "question", _QUESTION)], DecontaminationSettings())
     list(decontaminate_column(texts, index))
