@@ -18,8 +18,8 @@ from .recipe.schema import FetchSettings, Recipe
 from .sample_rates import Rates
 
 _FILES_ASKED = 5
-_NEAR_DEDUP_BYTES = 600
-"""Memory for a document, as corpus/near_dedup.py says."""
+_NEAR_DEDUP_BYTES = 9
+"""Memory of the driver for a document, as corpus/near_dedup_buckets.py says."""
 
 FORMULA = """\
 n          = bytes of the crawl / bytes of the sample
@@ -178,5 +178,5 @@ def least_hours(
 
 
 def near_dedup_memory(size: CrawlSize, rates: Rates, num_crawls: int = 1) -> float:
-    """Bytes of memory that near-deduplication of the last of `num_crawls` takes: its documents and those before."""
+    """Bytes that near-deduplication of the last of `num_crawls` takes in the driver: its documents and those before."""
     return size.num_bytes / rates.num_bytes * rates.num_documents * _NEAR_DEDUP_BYTES * num_crawls

@@ -15,7 +15,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,15 +87,21 @@ def artifact_key(name: str, version: str, settings: Mapping[str, Any], inputs: M
 
 def write_bytes(path: Folder, data: bytes) -> None:
     """Write a file so that no reader ever sees half of it (temporary name, then rename; one PUT on object stores)."""
+    write_pieces(path, [data])
+
+
+def write_pieces(path: Folder, pieces: Iterable[bytes | memoryview]) -> None:
+    """As `write_bytes`, of data that comes in pieces; on a local disk one at a time is in memory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not is_local(path):
-        path.write_bytes(data)
+        path.write_bytes(b"".join(pieces))
         return
     local = Path(str(path))
     # Process numbers repeat between machines, and two may write the same shard when a cluster retries it.
     temporary = local.with_name(f".{local.name}.{socket.gethostname()}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(data)
+        with temporary.open("wb") as file:
+            file.writelines(pieces)
         temporary.replace(local)
     except OSError:  # a full disk: what was written so far would stay in the way
         temporary.unlink(missing_ok=True)

@@ -54,8 +54,8 @@ def test_what_bounds_a_run():
     hours = least_hours(SIZE, sums, FetchSettings(requests_per_second=0.5), num_crawls=2, cores=10, gigabits=8)
     # 2 x 110 core-hours on ten; 2 x 7,200 files at a file in two seconds; 2 x 10^12 bytes at 10^9 a second
     assert list(hours.values()) == pytest.approx([22, 8, 2000 / 3600])
-    # 40 documents a sample, 10^6 samples, two crawls, 600 bytes
-    assert near_dedup_memory(SIZE, RATES, 2) == pytest.approx(48e9)
+    # 40 documents a sample, 10^6 samples, two crawls, 9 bytes
+    assert near_dedup_memory(SIZE, RATES, 2) == pytest.approx(720e6)
     assert list(hours) == ["10 cores", "0.5 requests a second", "network of 8 Gbit/s"]
 
 

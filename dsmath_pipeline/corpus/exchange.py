@@ -5,6 +5,7 @@ A file begins with a line of JSON (key, number of receivers, counts), then says 
 place when they are whole, and one with the right key is not written again. Not in the paper.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from .. import storage
 from ..storage import Folder
 
 _ALIGNED = 64
+_WRITTEN_AT_ONCE = 100_000
 
 
 def send(
@@ -29,7 +31,8 @@ def send(
     records of a receiver keep their order.
     """
     if path.exists():
-        head, _ = _head(path)
+        with path.open("rb") as file:
+            head = json.loads(file.readline())
         if head["key"] == key:
             return head["counts"]
     receivers, records, counts = make()
@@ -37,27 +40,40 @@ def send(
     bounds = np.searchsorted(receivers[order], np.arange(num_receivers + 1)).astype("<i8")
     line = json.dumps({"key": key, "num_receivers": num_receivers, "counts": counts}).encode()
     line += b" " * (-(len(line) + 1) % _ALIGNED) + b"\n"
-    storage.write_bytes(path, line + bounds.tobytes() + records[order].tobytes())
+    starts = range(0, len(order), _WRITTEN_AT_ONCE)
+    pieces = (records[order[start : start + _WRITTEN_AT_ONCE]].tobytes() for start in starts)
+    storage.write_pieces(path, itertools.chain([line, bounds.tobytes()], pieces))
     return counts
 
 
 def receive(paths: Sequence[Folder], receiver: int, dtype: np.dtype) -> np.ndarray:
     """The records that all senders have for one receiver, in the order of `paths`."""
-    parts = [_records(path, receiver, dtype) for path in paths]
-    return np.concatenate(parts) if parts else np.empty(0, dtype)
+    places = [_place(path, receiver, dtype) for path in paths]
+    records = np.empty(sum(size for _, size in places) // dtype.itemsize, dtype)
+    room = records.view(np.uint8).data if len(records) else memoryview(b"")
+    for path, (start, size) in zip(paths, places, strict=True):
+        if size:
+            with path.open("rb") as file:
+                file.seek(start)
+                _read_into(file, room[:size], path)
+            room = room[size:]
+    return records
 
 
-def _records(path: Folder, receiver: int, dtype: np.dtype) -> np.ndarray:
-    head, start = _head(path)
-    with path.open("rb") as file:
-        file.seek(start + 8 * receiver)
-        first, last = np.frombuffer(file.read(16), "<i8").tolist()
-        file.seek(start + 8 * (head["num_receivers"] + 1) + first * dtype.itemsize)
-        return np.frombuffer(file.read((last - first) * dtype.itemsize), dtype)
-
-
-def _head(path: Folder) -> tuple[dict[str, Any], int]:
-    """The JSON of a file, and where the rest begins."""
+def _place(path: Folder, receiver: int, dtype: np.dtype) -> tuple[int, int]:
+    """Where a receiver's records start in a file, and their size, in bytes."""
     with path.open("rb") as file:
         line = file.readline()
-    return json.loads(line), len(line)
+        bounds = len(line)
+        file.seek(bounds + 8 * receiver)
+        first, last = np.frombuffer(file.read(16), "<i8").tolist()
+    records = bounds + 8 * (json.loads(line)["num_receivers"] + 1)
+    return records + first * dtype.itemsize, (last - first) * dtype.itemsize
+
+
+def _read_into(file: Any, room: memoryview, path: Folder) -> None:
+    while room:
+        size = file.readinto(room)
+        if not size:
+            raise storage.ArtifactError(f"{path} ends early: delete it and start again, it is written anew")
+        room = room[size:]

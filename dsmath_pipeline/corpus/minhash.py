@@ -174,7 +174,8 @@ def clusters_of(signatures: np.ndarray, settings: DedupSettings) -> np.ndarray:
         kernel.merge_buckets(
             of_band[order], order, signatures, least_equal(settings), settings.max_bucket_pairs, parents
         )
-    return kernel.roots(parents)
+    kernel.flatten(parents)
+    return parents
 
 
 def least_equal(settings: DedupSettings) -> int:

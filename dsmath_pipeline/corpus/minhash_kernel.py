@@ -226,12 +226,10 @@ def connect(left, right, parents):
 
 
 @entry
-def roots(parents):
-    """The smallest page of every page's cluster (int64)."""
-    found = np.empty(len(parents), np.int64)
-    for page in range(len(parents)):
-        found[page] = root(parents, page)
-    return found
+def flatten(parents):
+    """Let every page of the forest point to the smallest page of its cluster."""
+    for page in range(len(parents)):  # a parent is smaller than its page, so it is done already
+        parents[page] = parents[parents[page]]
 
 
 @entry

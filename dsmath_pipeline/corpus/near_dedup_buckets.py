@@ -7,7 +7,7 @@ partitions by their value. In turn, each step over all groups or all partitions:
 2. a partition asks the groups for the signatures of pages in buckets of two or more;
 3. a group sends them;
 4. a partition compares the pages of its buckets and keeps the pairs that connect them;
-5. the driver joins the pairs to clusters (16 bytes for each page in one, and each pair);
+5. the driver joins the pairs to clusters (9 bytes a page) and tells the groups;
 6. a group sends the pages of clusters, with signature and length, to the cluster's partition;
 7. a partition chooses which pages stay and tells the groups;
 8. a group writes the rows of its shards.
@@ -67,16 +67,14 @@ class Plan:
 
     @property
     def num_pages(self) -> int:
-        last = self.groups[-1][-1]
-        return last.first + last.num_pages
+        return self.bounds()[-1][1]
 
-    @property
-    def firsts(self) -> np.ndarray:
-        """The first page of each group."""
-        return np.array([group[0].first for group in self.groups])
+    def bounds(self) -> list[tuple[int, int]]:
+        """The first page of each group and the one after its last."""
+        return [(group[0].first, group[-1].first + group[-1].num_pages) for group in self.groups]
 
     def group_of(self, pages: np.ndarray) -> np.ndarray:
-        return np.searchsorted(self.firsts, pages, side="right") - 1
+        return np.searchsorted([first for first, _ in self.bounds()], pages, side="right") - 1
 
     def signed(self) -> np.dtype:
         return np.dtype([("page", "<i8"), ("signature", "<u4", (self.settings.num_bands * self.settings.num_rows,))])
@@ -127,10 +125,6 @@ def find_kept(plan: Plan, workers: int, progress: Progress) -> tuple[dict[str, d
     return shards, sum(counts["num_clusters"] for counts in chosen)
 
 
-def _signatures(group: Sequence[Source]) -> np.ndarray:
-    return np.concatenate([source.read()[2] for source in group])
-
-
 def _send_keys(group: int, *, plan: Plan) -> None:
     def make() -> Arrays:
         parts = []
@@ -173,7 +167,11 @@ def _send_signatures(group: int, *, plan: Plan) -> None:
         receivers = np.repeat(np.arange(plan.num_partitions), [len(pages) for pages in wanted])
         records = np.empty(len(receivers), plan.signed())
         records["page"] = np.concatenate(wanted)
-        records["signature"] = _signatures(plan.groups[group])[records["page"] - plan.groups[group][0].first]
+        for source in plan.groups[group]:
+            places = np.flatnonzero(
+                (records["page"] >= source.first) & (records["page"] < source.first + source.num_pages)
+            )
+            records["signature"][places] = source.read()[2][records["page"][places] - source.first]
         return receivers, records, {}
 
     plan.send("signatures", group, plan.num_partitions, make)
@@ -189,31 +187,44 @@ def _send_pairs(partition: int, *, plan: Plan) -> None:
         places = np.searchsorted(known, pages)
         settings = plan.settings
         kernel.merge_buckets(keys, places, values, least_equal(settings), settings.max_bucket_pairs, parents)
-        roots = kernel.roots(parents)
-        moved = np.flatnonzero(roots != np.arange(len(roots)))
+        kernel.flatten(parents)
+        moved = np.flatnonzero(parents != np.arange(len(parents)))
         records = np.empty(len(moved), _PAIR)
-        records["page"], records["root"] = known[moved], known[roots[moved]]
+        records["page"], records["root"] = known[moved], known[parents[moved]]
         return np.zeros(len(moved), np.int64), records, {}
 
     plan.send("pairs", partition, 1, make)
 
 
 def _send_clusters(plan: Plan) -> None:
-    def make() -> Arrays:
-        pairs = receive(plan.files("pairs", plan.num_partitions), 0, _PAIR)
-        pages = np.unique(np.concatenate([pairs["page"], pairs["root"]]))
-        parents = np.arange(len(pages))
-        kernel.connect(np.searchsorted(pages, pairs["page"]), np.searchsorted(pages, pairs["root"]), parents)
-        records = np.empty(len(pages), _CLUSTERED)
-        records["page"], records["cluster"] = pages, pages[kernel.roots(parents)]
-        return plan.group_of(pages), records, {}
+    @functools.cache  # where all groups have theirs, nothing is joined again
+    def clusters() -> tuple[np.ndarray, np.ndarray]:
+        """The cluster of every page, and whether it has another page."""
+        parents = np.arange(plan.num_pages)
+        for file in plan.files("pairs", plan.num_partitions):
+            pairs = receive([file], 0, _PAIR)
+            kernel.connect(np.ascontiguousarray(pairs["page"]), np.ascontiguousarray(pairs["root"]), parents)
+        kernel.flatten(parents)
+        is_shared = np.zeros(len(parents), bool)
+        for first, last in plan.bounds():
+            moved = first + np.flatnonzero(parents[first:last] != np.arange(first, last))
+            is_shared[moved] = is_shared[parents[moved]] = True
+        return parents, is_shared
 
-    plan.send("clusters", 0, len(plan.groups), make)
+    def make(first: int, last: int) -> Arrays:
+        found, is_shared = clusters()
+        pages = first + np.flatnonzero(is_shared[first:last])
+        records = np.empty(len(pages), _CLUSTERED)
+        records["page"], records["cluster"] = pages, found[pages]
+        return np.zeros(len(pages), np.int64), records, {}
+
+    for group, (first, last) in enumerate(plan.bounds()):
+        plan.send("clusters", group, 1, functools.partial(make, first, last))
 
 
 def _send_members(group: int, *, plan: Plan) -> None:
     def make() -> Arrays:
-        found = receive(plan.files("clusters", 1), group, _CLUSTERED)
+        found = receive([plan.work / "clusters" / str(group)], 0, _CLUSTERED)
         parts = []
         for source in plan.groups[group]:
             first, last = np.searchsorted(found["page"], [source.first, source.first + source.num_pages])

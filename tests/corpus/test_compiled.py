@@ -50,12 +50,14 @@ def test_cached_kernels_load_without_the_compiler_and_others_compile_beside_them
     script = """
 import sys
 import numba, numpy as np
-from dsmath_pipeline.corpus.minhash_kernel import band_keys, roots
+from dsmath_pipeline.corpus.minhash_kernel import band_keys, flatten
 values = np.arange(12, dtype=np.uint32).reshape(3, 4)
 keys = band_keys(values, 2, 2)
 print("numba.np.npyimpl" in sys.modules)
 assert numba.njit(lambda x: np.sort(x)[::-1].copy())(np.array([2, 3, 1])).tolist() == [3, 2, 1]
-assert roots(np.array([0, 0, 1], np.int32)).tolist() == [0, 0, 0]
+forest = np.array([0, 0, 1], np.int32)
+flatten(forest)
+assert forest.tolist() == [0, 0, 0]
 assert (band_keys(values, 2, 2) == keys).all() and (band_keys(values.astype(np.uint64), 2, 2) == keys).all()
 """
     told = [
