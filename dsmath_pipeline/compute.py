@@ -3,7 +3,7 @@
 Only paths and small results cross process borders. Results come back in input order, so the outcome never depends on
 the engine or on the number of workers.
 
-`DSMATH_ENGINE` names the engine: `local` (the default; spawned processes, compute_local.py) or `ray` (a Ray cluster,
+`DSMATH_ENGINE` names the engine: `local` (the default; processes here, compute_local.py) or `ray` (a Ray cluster,
 compute_ray.py, which says what else can be set). Both have the same rules for shards and items that kill their process.
 
 `DSMATH_POISONED_SHARDS` says what becomes of a shard that kills its process three times, in stages that can go on
@@ -110,7 +110,7 @@ def map_guarded(
     what: str = "shards",
     progress: Progress = SILENT,
 ) -> list[Result]:
-    """As map_shards with `function(shard, guard)`, always in spawned processes (also for one worker).
+    """As map_shards with `function(shard, guard)`, always in worker processes (also for one worker).
 
     A death while an item was being worked on costs that item: the shard is tried again with it in `guard.bad_items`.
     Out of memory or killed from outside, an item is blamed only for the second time. Raises ShardError as map_shards

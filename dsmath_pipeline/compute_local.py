@@ -1,4 +1,7 @@
-"""The local engine: spawned processes on this machine that take one shard at a time.
+"""The local engine: processes on this machine that take one shard at a time.
+
+They are forked from a server process (`multiprocessing`'s, which has no threads) that has imported the stage's module,
+so that only the first one waits for imports, and one that takes a dead one's place starts at once.
 
 A process that dies (a crash in native code, no memory, killed) costs nothing but its shard's work so far: a new one
 takes the shard again. A guarded function notes in shared memory which item it is at, the pool watches the time of each,
@@ -7,6 +10,7 @@ them, also when that one is killed.
 """
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import signal
@@ -37,7 +41,9 @@ from .progress import SILENT, Progress
 
 _WALL_FACTOR = 10
 _POLL_SECONDS = 0.25
-_KILLED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)
+_SERVER_DIED = 255
+"""multiprocessing's exit code of a process whose fork server cannot tell the real one any more."""
+_KILLED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, _SERVER_DIED)
 
 
 @dataclass
@@ -127,7 +133,7 @@ class Pool:
         self._workers.clear()
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = _context(self._function)
         pipe, far_end = context.Pipe()
         place = context.RawArray("q", [NO_ITEM, 0, 0])
         process = context.Process(target=_work, args=(far_end, self._function, place, self._guarded), daemon=True)
@@ -195,12 +201,43 @@ class Pool:
             self._start()
 
 
+def _context(function: Callable[..., Any]) -> Any:
+    """How processes start: forked, or spawned where the server has other surroundings than this process has now."""
+    global _server_surroundings
+    now = _surroundings()
+    if _server_surroundings is None:
+        _server_surroundings = now
+        multiprocessing.set_forkserver_preload([_module_of(function)])
+    return multiprocessing.get_context("forkserver" if now == _server_surroundings else "spawn")
+
+
+_server_surroundings: tuple[Any, ...] | None = None
+"""Those of the fork server, which lives as long as this process; None before the first pool."""
+
+
+def _surroundings() -> tuple[Any, ...]:
+    """What a process takes over from the one that starts it: environment, cores, where its output goes."""
+    outputs = []
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):  # closed
+            status = os.fstat(descriptor)
+            outputs.append((status.st_dev, status.st_ino))
+    return dict(os.environ), os.sched_getaffinity(0), outputs
+
+
+def _module_of(function: Callable[..., Any]) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function.__module__
+
+
 def _kill_if_overdue(worker: _Worker) -> None:
     """Kill a worker that has been at one item for longer than the item's limit."""
     item, turn, limit = worker.place
-    if item == NO_ITEM or worker.overdue != NO_ITEM:
+    processor_seconds = _processor_seconds(worker.process.pid)
+    if item == NO_ITEM or worker.overdue != NO_ITEM or processor_seconds is None:
         return
-    now = (_processor_seconds(worker.process.pid), time.monotonic())
+    now = (processor_seconds, time.monotonic())
     if turn != worker.seen_turn:
         worker.seen_turn, worker.seen_at = turn, now
         return
@@ -210,13 +247,16 @@ def _kill_if_overdue(worker: _Worker) -> None:
         worker.process.kill()
 
 
-def _processor_seconds(pid: int) -> float:
-    """Processor time that a process has used so far; the clock where the system does not tell."""
+def _processor_seconds(pid: int) -> float | None:
+    """Processor time that a process has used so far, None when it has ended; the clock where the system does not tell.
+
+    The fork server lets the system forget a dead process before its pipe is found closed.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return time.monotonic()
+    except OSError:
+        return None if Path("/proc/self/stat").exists() else time.monotonic()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _work(pipe: Connection, function: Callable[..., Any], place: Any, guarded: bool) -> None:
