@@ -154,7 +154,7 @@ def estimate(args: argparse.Namespace) -> None:
     print_table("Bill", [step.row(cores) for step in [*steps, sums]])
     print_table("What bounds it", [{"alone": name, "hours": value} for name, value in hours.items()])
     memory = near_dedup_memory(size, rates, args.crawls) / 1e9
-    print(f"Memory: near-deduplication takes {memory:,.1f} GB in the driver (9 bytes a document), 1.5 in each worker.")
+    print(f"Memory: near-deduplication takes {memory:,.1f} GB in the driver, at most 1.7 in each worker.")
     print(FORMULA)
     crawl_page = size.num_bytes / size.num_pages
     if not 0.5 < crawl_page / rates.page_bytes < 2:

@@ -12,14 +12,13 @@ from typing import Any
 
 from .corpus.columnar_index import IndexTableError, index_size
 from .corpus.commoncrawl import CommonCrawl
+from .corpus.near_dedup import driver_bytes
 from .corpus.patience import DownloadError
 from .corpus.s3 import S3Error
 from .recipe.schema import FetchSettings, Recipe
 from .sample_rates import Rates
 
 _FILES_ASKED = 5
-_NEAR_DEDUP_BYTES = 9
-"""Memory of the driver for a document, as corpus/near_dedup_buckets.py says."""
 
 FORMULA = """\
 n          = bytes of the crawl / bytes of the sample
@@ -177,6 +176,6 @@ def least_hours(
     return hours
 
 
-def near_dedup_memory(size: CrawlSize, rates: Rates, num_crawls: int = 1) -> float:
+def near_dedup_memory(size: CrawlSize, rates: Rates, num_crawls: int = 1) -> int:
     """Bytes that near-deduplication of the last of `num_crawls` takes in the driver: its documents and those before."""
-    return size.num_bytes / rates.num_bytes * rates.num_documents * _NEAR_DEDUP_BYTES * num_crawls
+    return driver_bytes(round(size.num_bytes / rates.num_bytes * rates.num_documents * num_crawls))

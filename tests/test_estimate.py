@@ -1,5 +1,7 @@
 """The bill of a crawl: sums by hand, sizes asked of a server, rates that add up."""
 
+from dataclasses import replace
+
 import pytest
 
 from dsmath_pipeline import storage
@@ -54,8 +56,9 @@ def test_what_bounds_a_run():
     hours = least_hours(SIZE, sums, FetchSettings(requests_per_second=0.5), num_crawls=2, cores=10, gigabits=8)
     # 2 x 110 core-hours on ten; 2 x 7,200 files at a file in two seconds; 2 x 10^12 bytes at 10^9 a second
     assert list(hours.values()) == pytest.approx([22, 8, 2000 / 3600])
-    # 40 documents a sample, 10^6 samples, two crawls, 9 bytes
-    assert near_dedup_memory(SIZE, RATES, 2) == pytest.approx(720e6)
+    # 40 documents a sample: 10^6 samples in two crawls at 9 bytes each, by hash buckets; 25,000 at 600, in memory
+    assert near_dedup_memory(SIZE, RATES, 2) == 720_000_000
+    assert near_dedup_memory(replace(SIZE, num_bytes=25_000 * RATES.num_bytes), RATES, 2) == 1_200_000_000
     assert list(hours) == ["10 cores", "0.5 requests a second", "network of 8 Gbit/s"]
 
 

@@ -11,8 +11,8 @@ Writes the artifact `near_duplicates`, one shard for each input shard:
 - `<shard>.parquet`: id, cluster_id (the id of the page kept in its place), is_kept, signature (the MinHash values,
   uint32, little-endian), url;
 - `dropped/sample.jsonl`: some dropped pages of either reason, as in `corpus/dedup.py`.
-Memory: about 600 bytes for each page of this crawl and each page kept of an earlier one, up to two million pages; the
-work on more goes by hash buckets (near_dedup_buckets.py): 9 bytes a page, some 1.5 GB in a worker, the same result.
+More than two million pages, of this crawl and kept of earlier ones, go by hash buckets (near_dedup_buckets.py), with
+the same result: at most 1.7 GB in a worker, and `driver_bytes` in the driver.
 """
 
 import functools
@@ -39,7 +39,8 @@ NEAR_DEDUP_VERSION = f"2/minhash {MINHASH_VERSION}"
 earlier crawl."""
 
 NEAR_DUPLICATE, KNOWN_NEAR_DUPLICATE = "near_duplicate", "near_duplicate_of_earlier_crawl"
-_PAGES_IN_MEMORY = 2_000_000
+_PAGES_IN_MEMORY, _BYTES_IN_MEMORY, _BYTES_IN_BUCKETS = 2_000_000, 600, 9
+"""How many pages are compared in memory, and what each takes in the driver, in memory and by hash buckets."""
 _PAGES_OF_A_GROUP = 500_000
 _PAGES_OF_A_PARTITION = 125_000
 _SIGNATURE_SETTINGS = ("ngram_words", "num_bands", "num_rows")
@@ -81,6 +82,11 @@ def find_near_duplicates(
             _write(documents, shards, known, run.artifact, settings, workers, progress)
     assert run.manifest is not None
     return run.manifest
+
+
+def driver_bytes(num_pages: int) -> int:
+    """Memory that find_near_duplicates takes in its own process for so many pages, those of earlier crawls included."""
+    return num_pages * (_BYTES_IN_MEMORY if num_pages <= _PAGES_IN_MEMORY else _BYTES_IN_BUCKETS)
 
 
 def _check_comparable(path: Folder, settings: DedupSettings) -> None:
