@@ -1,6 +1,7 @@
 """How worker processes start: from a fork server, unless it has other surroundings than the process that asks."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dsmath_pipeline import compute_local
+from dsmath_pipeline.compute import ItemGuard
 
 DRIVER = """
 import os, sys
@@ -37,9 +39,43 @@ told("output")
 """
 
 
+KILLING = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import test_fork_server as test
+from dsmath_pipeline.compute import map_guarded
+
+print(map_guarded(test.takes_the_server_along_once, [sys.argv[2], "", "", ""], workers=2))
+"""
+
+
 def parent_and_setting(shard: int) -> tuple[int, str]:
     os.write(2, f"shard {shard}\n".encode())
     return os.getppid(), os.environ.get("SETTING", "")
+
+
+def takes_the_server_along_once(note: str, guard: ItemGuard) -> dict[int, str]:
+    guard.enter(3, 60)
+    if note and not Path(note).exists():
+        server = os.getppid()
+        assert b"multiprocessing.forkserver" in Path(f"/proc/{server}/cmdline").read_bytes()
+        Path(note).touch()
+        os.kill(server, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+    guard.leave()
+    return dict(guard.bad_items)
+
+
+@pytest.mark.slow
+def test_a_killed_server_costs_no_item_and_another_takes_its_place(tmp_path):
+    note = tmp_path / "note"
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        [sys.executable, "-c", KILLING, str(Path(__file__).parent), str(note)],
+        env=surroundings, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.stdout == "[{}, {}, {}, {}]\n", done.stderr
+    assert note.exists()
 
 
 @pytest.mark.slow
